@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* A mounted server: what FUSE calls its private data. The parts of the fs floor are put together here. */
+#pragma once
+
+#include "base/stats.h"
+#include "fs/options.h"
+#include "ftp/ftp_client.h"
+
+typedef struct Fs Fs;
+
+/* `options` and `client` must outlive it; both are the caller's. NULL with `error` set when the spool can't be made. */
+Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **error);
+void fs_free(Fs *fs);
+
+/* A text of lines "name: value" for --status and the attribute user.ftpfs.status. Owned by the caller. */
+char *fs_status_text(Fs *fs);
+
+struct fuse_operations;
+/* The table that fuse_new() is given, with the Fs as user data. */
+const struct fuse_operations *fs_operations(void);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fs, fs_free)

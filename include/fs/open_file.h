@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open files: one OpenFile for each path that is open, shared by all its handles, so that they see each other's writes.
+ *
+ * While nothing was written an OpenFile is a FileReader. The first write or truncate makes a spool file: unlinked,
+ * sparse, with the set of ranges that it holds; the other ranges are still the server's and are read from there, and
+ * are fetched when the whole is uploaded. Upload happens at flush (close), fsync and release, when there are changes.
+ * Thread-safe; no lock is held across the network.
+ */
+#pragma once
+
+#include "base/bound.h"
+#include "fs/options.h"
+#include "fs/tree.h"
+
+typedef struct OpenFiles OpenFiles;
+typedef struct OpenFile OpenFile;
+
+/* NULL with `error` set when the spool directory can't be made or written to (it is made with mode 0700). */
+OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, Stats *stats, GError **error);
+
+/* Waits for nothing: all files were released before. */
+void open_files_free(OpenFiles *files);
+
+/* open(2): `flags` O_RDONLY, O_WRONLY, O_RDWR, with O_TRUNC, O_APPEND. -ENOENT, -EISDIR, -EACCES... `ret_keep_cache`:
+ * the kernel's pages of the last open are still right; `ret_changed`: the file is not what the kernel was last told
+ * (invalidate it). A handle that may write is counted. */
+int open_files_open(OpenFiles *files, const Bound *bound, const char *path, int flags, gboolean *ret_keep_cache,
+                    gboolean *ret_changed, OpenFile **ret);
+
+/* open(2) with O_CREAT of a name that is not there (-EEXIST with O_EXCL when it is; without it opens that). Nothing is
+ * sent until there is something to upload or the file is closed. */
+int open_files_create(OpenFiles *files, const Bound *bound, const char *path, mode_t mode, int flags, OpenFile **ret);
+
+gssize open_file_read(OpenFile *file, const Bound *bound, void *bytes, gsize size, gint64 offset);
+
+/* `append`: at the end of the file, wherever that is (the kernel gives an offset that may be old). */
+gssize open_file_write(OpenFile *file, const Bound *bound, const void *bytes, gsize size, gint64 offset, gboolean append);
+int open_file_truncate(OpenFile *file, const Bound *bound, gint64 size);
+
+/* Uploads what was changed and returns when the server has it and its size was checked: 0 or the true errno. */
+int open_file_flush(OpenFile *file, const Bound *bound);
+
+/* The end of one handle opened with `flags`. The last one uploads what is still unsent (nobody can be told of an error any more:
+ * it is logged, and the bytes are kept in spool/lost+found) and frees the file. */
+void open_file_release(OpenFile *file, int flags);
+
+/* truncate(2) without a handle: opens, truncates, flushes. */
+int open_files_truncate(OpenFiles *files, const Bound *bound, const char *path, gint64 size);
+
+/* When the file is open and has changes that the server has not seen: TRUE, and size and mtime in `attr` are made
+ * those of the open file. */
+gboolean open_files_attr(OpenFiles *files, const char *path, FtpAttr *attr);
+
+/* utimens and chmod of a file with unsent changes: done after the upload. FALSE when the file has none: the caller
+ * does it at the server. */
+gboolean open_files_defer_mtime(OpenFiles *files, const char *path, gint64 mtime);
+gboolean open_files_defer_mode(OpenFiles *files, const char *path, mode_t mode);
+
+/* rename(2) and unlink(2) of names that may be open, at the server (where it knows the name), in the cache, and in the
+ * table. Waits (bounded) for an upload of that file that is under way. */
+int open_files_rename(OpenFiles *files, const Bound *bound, const char *from, const char *to, unsigned int flags);
+int open_files_unlink(OpenFiles *files, const Bound *bound, const char *path);
+
+/* Lines "name: value" about files with unsent changes, appended for --status. */
+void open_files_status(OpenFiles *files, GString *text);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/credentials.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define FILE_MAX_SIZE 65536
+#define LINE_MAX_SIZE 4096
+
+/* Memory that is overwritten before it is freed. */
+typedef char Secret;
+
+static void secret_free(Secret *secret)
+{
+    if (secret != NULL)
+        explicit_bzero(secret, strlen(secret));
+    g_free(secret);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Secret, secret_free)
+
+static gboolean G_GNUC_PRINTF(2, 3) fail(GError **error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, text);
+    return FALSE;
+}
+
+/* A read that is not stopped by a signal. */
+static ssize_t read_some(int fd, char *bytes, gsize size)
+{
+    ssize_t n;
+
+    do
+        n = read(fd, bytes, size);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* ---- credentials=FILE ---- */
+
+/* Only a file that nobody else may read or write is believed; whoever could change it could log us in elsewhere. */
+static gboolean read_file(const char *path, Secret **ret, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* never waits at a FIFO */
+    struct stat st;
+
+    if (fd < 0)
+        return fail(error, "the credentials file %s can't be opened: %s", path, g_strerror(errno));
+    gboolean fine = FALSE;
+    if (fstat(fd, &st) != 0)
+        fail(error, "the credentials file %s can't be read: %s", path, g_strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        fail(error, "the credentials file %s is not a regular file", path);
+    else if (st.st_uid != 0 && st.st_uid != geteuid())
+        fail(error, "the credentials file %s belongs to another user; it must be yours or root's", path);
+    else if ((st.st_mode & 066) != 0)
+        fail(error, "the credentials file %s is open to other users; run: chmod 600 %s", path, path);
+    else if (st.st_size > FILE_MAX_SIZE)
+        fail(error, "the credentials file %s is too large to be one", path);
+    else
+        fine = TRUE;
+    if (fine) {
+        char *text = g_malloc0(FILE_MAX_SIZE + 1);
+        gsize size = 0;
+        ssize_t n;
+        while (size < FILE_MAX_SIZE && (n = read_some(fd, text + size, FILE_MAX_SIZE - size)) != 0) {
+            if (n < 0) {
+                fine = fail(error, "the credentials file %s can't be read: %s", path, g_strerror(errno));
+                break;
+            }
+            size += (gsize)n;
+        }
+        if (fine && strlen(text) != size)
+            fine = fail(error, "the credentials file %s has a NUL byte in it", path);
+        if (fine)
+            *ret = text;
+        else {
+            explicit_bzero(text, FILE_MAX_SIZE);
+            g_free(text);
+        }
+    }
+    close(fd);
+    return fine;
+}
+
+/* The value behind one of two names and '=', or NULL. Blanks around the name are passed over; the value is taken as it
+ * is, since a password may begin or end with a blank. */
+static const char *value_of(const char *line, const char *name, const char *other)
+{
+    line += strspn(line, " \t");
+    const char *equals = strchr(line, '=');
+    if (equals == NULL)
+        return NULL;
+    gsize size = (gsize)(equals - line);
+    while (size > 0 && (line[size - 1] == ' ' || line[size - 1] == '\t'))
+        size--;
+    if ((strlen(name) == size && strncmp(line, name, size) == 0) ||
+        (strlen(other) == size && strncmp(line, other, size) == 0))
+        return equals + 1;
+    return NULL;
+}
+
+static void replace(char **place, const char *value)
+{
+    secret_free(*place);
+    *place = g_strdup(value);
+}
+
+/* The names are those of mount.cifs(8). A line that is not understood is named by its number only: it may be a password
+ * that lacks its name. */
+static gboolean parse_file(Options *options, char *text, char **ret_user, char **ret_password, GError **error)
+{
+    const char *path = options->credentials_file;
+    guint number = 0;
+
+    for (char *line = text, *next = NULL; line != NULL; line = next) {
+        char *end = strchr(line, '\n');
+        next = end != NULL ? end + 1 : NULL;
+        number++;
+        if (end == NULL)
+            end = line + strlen(line);
+        if (end > line && end[-1] == '\r')
+            end[-1] = '\0';
+        *end = '\0';
+        if (strchr(line, '\r') != NULL)
+            return fail(error, "the credentials file %s has a carriage return within line %u", path, number);
+        const char *first = line + strspn(line, " \t");
+        const char *value;
+        if (*first == '\0' || *first == '#')
+            continue;
+        if ((value = value_of(line, "username", "user")) != NULL)
+            replace(ret_user, value);
+        else if ((value = value_of(line, "password", "pass")) != NULL)
+            replace(ret_password, value);
+        else if (value_of(line, "domain", "dom") != NULL)
+            g_ptr_array_add(options->warnings,
+                            g_strdup_printf("%s, line %u: FTP has no domain; the line is ignored", path, number));
+        else
+            return fail(error, "the credentials file %s: line %u is not understood; lines are username=NAME and "
+                               "password=PASSWORD", path, number);
+    }
+    return TRUE;
+}
+
+static gboolean from_file(Options *options, GError **error)
+{
+    FtpConfig *ftp = options->ftp;
+    g_autoptr(Secret) text = NULL, password = NULL;
+    g_autofree char *user = NULL;
+
+    if (!read_file(options->credentials_file, &text, error))
+        return FALSE;
+    /* parse_file() cuts the text into lines: wiping needs the whole size. */
+    gsize size = strlen(text);
+    gboolean fine = parse_file(options, text, &user, &password, error);
+    explicit_bzero(text, size);
+    if (!fine)
+        return FALSE;
+    if (user != NULL && *user == '\0')
+        g_clear_pointer(&user, g_free);
+    if (ftp->user != NULL && user != NULL && strcmp(ftp->user, user) != 0)
+        return fail(error, "the credentials file %s is for the user '%s', but SOURCE or user= says '%s'",
+                    options->credentials_file, user, ftp->user);
+    if (ftp->user == NULL)
+        ftp->user = g_steal_pointer(&user);
+    if (ftp->user == NULL && password != NULL)
+        return fail(error, "the credentials file %s has a password but no username= line", options->credentials_file);
+    if (ftp->password == NULL)
+        ftp->password = g_steal_pointer(&password);
+    return TRUE;
+}
+
+/* ---- Standard input and the terminal ---- */
+
+/* One line, read byte by byte so that what follows it is left for others. 1: a line; 0: the end came first (with
+ * `error` unset); -1: `error` is set. */
+static int read_line(int fd, const char *where, Secret **ret, GError **error)
+{
+    Secret *line = g_malloc0(LINE_MAX_SIZE + 1);
+    gsize size = 0;
+    char c = '\0';
+    ssize_t n;
+
+    while ((n = read_some(fd, &c, 1)) == 1 && c != '\n' && size < LINE_MAX_SIZE)
+        line[size++] = c;
+    if (size > 0 && line[size - 1] == '\r')
+        line[--size] = '\0';
+    int result = 1;
+    if (n < 0) {
+        fail(error, "the password can't be read from %s: %s", where, g_strerror(errno));
+        result = -1;
+    } else if (n == 1 && c != '\n') {
+        fail(error, "the password from %s is longer than %d bytes", where, LINE_MAX_SIZE);
+        result = -1;
+    } else if (strlen(line) != size || strchr(line, '\r') != NULL) {
+        fail(error, "the password from %s holds a byte that FTP can't carry", where);
+        result = -1;
+    } else if (n == 0 && size == 0) {
+        result = 0;
+    }
+    if (result == 1)
+        *ret = line;
+    else {
+        explicit_bzero(line, LINE_MAX_SIZE);
+        g_free(line);
+    }
+    c = '\0';
+    return result;
+}
+
+static gboolean from_stdin(Options *options, GError **error)
+{
+    if (options->ftp->user == NULL)
+        return fail(error, "option 'password_stdin': whose password is it? Add user=NAME");
+    int result = read_line(STDIN_FILENO, "standard input", &options->ftp->password, error);
+    if (result == 0)
+        fail(error, "option 'password_stdin': standard input ended before a line came");
+    return result == 1;
+}
+
+/* Echo is off while the password is typed; ISIG stays on, and then the terminal is put right by the shell. */
+static gboolean from_terminal(Options *options, GError **error)
+{
+    FtpConfig *ftp = options->ftp;
+    int tty = isatty(STDIN_FILENO) ? open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY) : -1;
+    struct termios before, silent;
+
+    if (tty < 0 || tcgetattr(tty, &before) != 0) {
+        if (tty >= 0)
+            close(tty);
+        return fail(error,
+                    "no password for the user '%s' at %s, and no terminal to ask on; use credentials=FILE, netrc or "
+                    "password_stdin", ftp->user, ftp->host);
+    }
+    g_autofree char *question = g_strdup_printf("Password of %s at %s: ", ftp->user, ftp->host);
+    silent = before;
+    silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
+    silent.c_lflag |= ICANON | ISIG;
+    tcsetattr(tty, TCSAFLUSH, &silent);
+    gboolean asked = write(tty, question, strlen(question)) >= 0;
+    int result = asked ? read_line(tty, "the terminal", &ftp->password, error) : 0;
+    tcsetattr(tty, TCSAFLUSH, &before);
+    if (write(tty, "\n", 1) < 0)
+        result = result == 1 ? 1 : result; /* a lost line end is no failure */
+    close(tty);
+    if (result == 0)
+        fail(error, "no password for the user '%s' was typed", ftp->user);
+    return result == 1;
+}
+
+/* ---- All of them ---- */
+
+gboolean credentials_complete(Options *options, GError **error)
+{
+    FtpConfig *ftp = options->ftp;
+
+    if (options->credentials_file != NULL && ftp->password == NULL && !from_file(options, error))
+        return FALSE;
+    if (options->password_stdin && ftp->password == NULL && !from_stdin(options, error))
+        return FALSE;
+    if (ftp->password != NULL)
+        return TRUE;
+    if (ftp->netrc)
+        return TRUE; /* libcurl looks there, for the user, too */
+    if (ftp->user == NULL)
+        ftp->user = g_strdup("anonymous");
+    if (strcmp(ftp->user, "anonymous") == 0 || strcmp(ftp->user, "ftp") == 0) {
+        ftp->password = g_strdup("ftpfs@"); /* RFC 1635, 3: an address, which no server checks */
+        return TRUE;
+    }
+    return from_terminal(options, error);
+}

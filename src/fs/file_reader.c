@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A reader keeps a list of at most `streams` streams, running or ended: an ended one holds no session, but what is
+ * in its window still answers reads. The least recently used one that no read is using makes room for a new one.
+ *
+ * A read takes its bytes from the first stream that reaches its offset and, where that stream was cut, goes on with
+ * another one. A stream can lose what a read wants only between the moment when the read chose it and the moment when
+ * it asks the buffer; a read to which that happens again and again gets a stream of its own that no other read joins.
+ *
+ * Threads are not joined: they count themselves out (`running`) when they no longer use the client, and hold a
+ * reference, so that file_reader_free() waits for the network at most as long as a cut takes. The references are an
+ * atomic integer and not a GRefCount so that ThreadSanitizer sees them.
+ */
+#include "fs/file_reader.h"
+
+#include "file_stream.h"
+
+#include <errno.h>
+
+#define ROUNDS_SHARED 3 /* tries on shared streams without a byte before a read gets one of its own */
+
+struct FileReader {
+    gint refs; /* atomic */
+    FtpClient *client;
+    FileReaderConfig config;
+    gint64 size;
+
+    GMutex lock;
+    GCond changed; /* a stream ended, or a read did */
+    /* lock guards all below */
+    RemotePath *path;
+    GPtrArray *streams; /* FileStream */
+    guint running;      /* threads */
+};
+
+static void file_reader_unref(FileReader *reader)
+{
+    if (!g_atomic_int_dec_and_test(&reader->refs))
+        return;
+    g_ptr_array_unref(reader->streams);
+    remote_path_unref(reader->path);
+    g_mutex_clear(&reader->lock);
+    g_cond_clear(&reader->changed);
+    g_free(reader);
+}
+
+FileReader *file_reader_new(FtpClient *client, const RemotePath *path, gint64 size, const FileReaderConfig *config)
+{
+    FileReader *reader = g_new0(FileReader, 1);
+    reader->refs = 1;
+    reader->client = client;
+    reader->config = *config;
+    reader->config.streams = MAX(config->streams, 1);
+    reader->size = size;
+    reader->path = remote_path_ref((RemotePath *)path);
+    reader->streams = g_ptr_array_new_with_free_func((GDestroyNotify)file_stream_unref);
+    g_mutex_init(&reader->lock);
+    g_cond_init(&reader->changed);
+    return reader;
+}
+
+void file_reader_free(FileReader *reader)
+{
+    if (!reader)
+        return;
+    g_mutex_lock(&reader->lock);
+    for (guint i = 0; i < reader->streams->len; i++)
+        file_stream_close(reader->streams->pdata[i]);
+    while (reader->running > 0)
+        g_cond_wait(&reader->changed, &reader->lock);
+    g_mutex_unlock(&reader->lock);
+    file_reader_unref(reader);
+}
+
+void file_reader_set_path(FileReader *reader, const RemotePath *path)
+{
+    g_mutex_lock(&reader->lock);
+    RemotePath *old = reader->path;
+    reader->path = remote_path_ref((RemotePath *)path);
+    for (guint i = 0; i < reader->streams->len; i++)
+        file_stream_set_path(reader->streams->pdata[i], path);
+    g_mutex_unlock(&reader->lock);
+    remote_path_unref(old);
+}
+
+/* On a stream's thread, the last thing but one that it does. */
+static void file_reader_on_ended(gpointer data)
+{
+    FileReader *reader = data;
+    g_mutex_lock(&reader->lock);
+    reader->running--;
+    g_cond_broadcast(&reader->changed);
+    g_mutex_unlock(&reader->lock);
+    file_reader_unref(reader);
+}
+
+/* ---- With the lock held ---- */
+
+static FileStream *file_reader_find(FileReader *reader, gint64 offset)
+{
+    for (guint i = reader->streams->len; i > 0; i--) {
+        FileStream *stream = reader->streams->pdata[i - 1];
+        if (file_stream_reaches(stream, offset))
+            return stream;
+    }
+    return NULL;
+}
+
+/* Makes room for one more stream; FALSE when all are in use. */
+static gboolean file_reader_make_room(FileReader *reader)
+{
+    if (reader->running >= 2 * reader->config.streams)
+        return FALSE; /* cut ones that have not ended yet count, too */
+    if (reader->streams->len < reader->config.streams)
+        return TRUE;
+
+    FileStream *oldest = NULL;
+    for (guint i = 0; i < reader->streams->len; i++) {
+        FileStream *stream = reader->streams->pdata[i];
+        if (file_stream_users(stream) == 0 && (!oldest || file_stream_used_at(stream) < file_stream_used_at(oldest)))
+            oldest = stream;
+    }
+    if (!oldest)
+        return FALSE;
+    file_stream_close(oldest);
+    g_ptr_array_remove(reader->streams, oldest);
+    return TRUE;
+}
+
+static int file_reader_open_stream(FileReader *reader, gint64 offset, gsize size, gboolean shared, FileStream **ret)
+{
+    FileStreamConfig config = {
+        .client = reader->client,
+        .size = reader->size,
+        .read_ahead = reader->config.read_ahead,
+        .retry = reader->config.retry,
+        .offset = offset,
+        .run_start = offset,
+        .first = size,
+        .random = offset != 0,
+        .ended = file_reader_on_ended,
+        .data = reader,
+    };
+    for (guint i = 0; i < reader->streams->len && config.random; i++)
+        config.random = !file_stream_continues(reader->streams->pdata[i], offset, &config.run_start);
+
+    g_atomic_int_inc(&reader->refs);
+    reader->running++;
+    int error = file_stream_open(&config, reader->path, ret);
+    if (error < 0) {
+        reader->running--;
+        g_atomic_int_add(&reader->refs, -1); /* never the last one: the caller's is left */
+        return error;
+    }
+    if (shared)
+        g_ptr_array_add(reader->streams, file_stream_ref(*ret));
+    return 0;
+}
+
+/* A stream for a read at `offset`, begun; waits while all are in use. The caller unrefs it. */
+static int file_reader_take(FileReader *reader, const Bound *bound, gint64 offset, gsize size, gboolean shared,
+                            FileStream **ret)
+{
+    while (TRUE) {
+        FileStream *stream = shared ? file_reader_find(reader, offset) : NULL;
+        if (stream) {
+            file_stream_begin(stream, offset, size);
+            *ret = file_stream_ref(stream);
+            return 0;
+        }
+        if (file_reader_make_room(reader))
+            return file_reader_open_stream(reader, offset, size, shared, ret);
+        int error = bound_wait(bound, &reader->changed, &reader->lock);
+        if (error < 0)
+            return error;
+    }
+}
+
+/* ---- Reading ---- */
+
+/* One step of a read: some bytes of it, 0 at the end of the file, or -ENODATA: nothing came, try again. */
+static gssize file_reader_step(FileReader *reader, const Bound *bound, void *bytes, gsize size, gint64 offset,
+                               gboolean shared, gboolean *ret_end)
+{
+    g_autoptr(FileStream) stream = NULL;
+    g_mutex_lock(&reader->lock);
+    int error = file_reader_take(reader, bound, offset, size, shared, &stream);
+    g_mutex_unlock(&reader->lock);
+    if (error < 0)
+        return error == -EAGAIN ? -EIO : error;
+
+    gboolean end = FALSE;
+    gssize n = file_stream_read(stream, bound, bytes, size, offset, &end);
+
+    g_mutex_lock(&reader->lock);
+    if (n < 0 && n != -ENODATA && end)
+        g_ptr_array_remove(reader->streams, stream); /* the next read tries anew */
+    g_cond_broadcast(&reader->changed);
+    g_mutex_unlock(&reader->lock);
+    if (!shared)
+        file_stream_close(stream);
+    *ret_end = end;
+    return n;
+}
+
+gssize file_reader_read(FileReader *reader, const Bound *bound, void *bytes, gsize size, gint64 offset)
+{
+    if (offset < 0)
+        return -EINVAL;
+    if (reader->size >= 0)
+        size = offset < reader->size ? MIN((gint64)MIN(size, (gsize)G_MAXSSIZE), reader->size - offset) : 0;
+
+    gsize done = 0;
+    gboolean end = FALSE;
+    guint rounds = 0;
+    while (done < size && !end) {
+        gssize n = file_reader_step(reader, bound, (char *)bytes + done, size - done, offset + (gint64)done,
+                                    rounds < ROUNDS_SHARED, &end);
+        if (n == -ENODATA) {
+            rounds++;
+            end = FALSE;
+            continue;
+        }
+        if (n < 0)
+            return n;
+        done += n;
+        rounds = 0;
+    }
+    return done;
+}

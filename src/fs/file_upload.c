@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a file gets to the server
+ *
+ * First what only the server has of it is fetched, so that the spool holds the whole. Then:
+ *   - A name that the server does not have is stored directly (STOR); what a failure leaves there is deleted.
+ *   - A file that is there already is stored under a private name beside it, given the old one's mode, and renamed over
+ *     it, so that nobody sees an empty or half a file, and a failure leaves the old one as it was. Where the server
+ *     refuses that (a directory that can't be written to, no rename over a file), upload=auto stores directly.
+ *   - upload=direct always stores directly, upload=atomic never does.
+ * At the end the size is asked for: a server that says 226 and has fewer bytes gets them once more.
+ *
+ * The spool may be written to while it is sent. The number of bytes is fixed at the beginning and what the spool has
+ * not (it was cut meanwhile) is sent as zeros: what the server then has is of no time at all, but `changes` tells, the
+ * file stays unsent, and the next flush sends it again.
+ */
+#include "file_upload.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CLEANUP_SECONDS 5.0 /* for deleting what a failed upload left */
+
+typedef struct {
+    OpenFile *file;
+    char *path;
+    gint64 size;     /* bytes that are sent */
+    guint64 changes; /* OpenFile.changes at the beginning */
+    gboolean on_server;
+    FtpAttr attr; /* what the cache shows while it is under way */
+} Upload;
+
+/* ---- Pieces ---- */
+
+static gssize upload_source(void *bytes, gsize size, gint64 offset, gpointer data)
+{
+    Upload *upload = data;
+    OpenFile *file = upload->file;
+    if (offset >= upload->size)
+        return 0;
+    size = MIN((gint64)MIN(size, (gsize)G_MAXINT), upload->size - offset);
+
+    g_mutex_lock(&file->lock);
+    gssize n = spool_file_read(file->spool, bytes, size, offset);
+    g_mutex_unlock(&file->lock);
+    if (n < 0)
+        return n;
+    if ((gsize)n < size)
+        memset((char *)bytes + n, 0, size - n);
+    return size;
+}
+
+static int upload_store(Upload *upload, const Bound *bound, const char *path)
+{
+    FtpClient *client = upload->file->files->client;
+    g_autoptr(RemotePath) remote = NULL;
+    int error = ftp_client_path(client, path, &remote);
+    if (error < 0)
+        return error;
+    FtpCall call = {.bound = bound, .priority = FTP_PRIORITY_TRANSFER};
+    return ftp_client_store(client, &call, remote, FTP_STORE_WHOLE, upload->size, upload_source, upload);
+}
+
+/* Deletes what a failed upload left at `path`; nobody waits long for it, and an interruption does not keep it. */
+static void upload_delete(Upload *upload, const char *path)
+{
+    FtpClient *client = upload->file->files->client;
+    g_autoptr(RemotePath) remote = NULL;
+    if (ftp_client_path(client, path, &remote) < 0)
+        return;
+    Bound bound = bound_seconds(CLEANUP_SECONDS);
+    FtpCall call = {.bound = &bound, .priority = FTP_PRIORITY_TRANSFER};
+    int error = ftp_client_delete(client, &call, remote);
+    if (error < 0 && error != -EREMOTEIO && error != -ENOENT)
+        g_info("what a failed upload left at %s could not be removed: %s", path, g_strerror(-error));
+}
+
+static gboolean is_refused(int error)
+{
+    return error == -EREMOTEIO || error == -EACCES || error == -EPERM || error == -EOPNOTSUPP || error == -EEXIST ||
+           error == -ENOENT;
+}
+
+/* ---- The two ways ---- */
+
+static int upload_direct(Upload *upload, const Bound *bound)
+{
+    int error = upload_store(upload, bound, upload->path);
+    if (error < 0 && !upload->on_server && !is_refused(error))
+        upload_delete(upload, upload->path);
+    return error;
+}
+
+static char *upload_private_path(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return g_strdup_printf("%.*s/" TREE_PRIVATE_PREFIX "%08x%08x~", slash ? (int)(slash - path) : 0, path,
+                           g_random_int(), g_random_int());
+}
+
+static void upload_keep_mode(Upload *upload, const Bound *bound, const char *private_path)
+{
+    FtpClient *client = upload->file->files->client;
+    g_autoptr(RemotePath) remote = NULL;
+    if (!(upload->attr.has & FTP_HAS_MODE) || ftp_client_path(client, private_path, &remote) < 0)
+        return;
+    FtpCall call = {.bound = bound, .priority = FTP_PRIORITY_TRANSFER};
+    int error = ftp_client_set_mode(client, &call, remote, upload->attr.mode);
+    if (error < 0 && error != -EOPNOTSUPP)
+        g_info("the mode of %s could not be kept: %s", upload->path, g_strerror(-error));
+}
+
+/* *ret_refused: the server does not let it be done this way. */
+static int upload_atomic(Upload *upload, const Bound *bound, gboolean *ret_refused)
+{
+    g_autofree char *private_path = upload_private_path(upload->path);
+    int error = upload_store(upload, bound, private_path);
+    if (error == 0) {
+        if (upload->on_server)
+            upload_keep_mode(upload, bound, private_path);
+        error = tree_move_into_place(upload->file->files->tree, bound, private_path, upload->path);
+    }
+    *ret_refused = is_refused(error);
+    if (error < 0)
+        upload_delete(upload, private_path);
+    return error;
+}
+
+static int upload_send(Upload *upload, const Bound *bound)
+{
+    UploadMethod method = upload->file->files->options->upload;
+    if (method == UPLOAD_DIRECT || (method == UPLOAD_AUTO && !upload->on_server))
+        return upload_direct(upload, bound);
+
+    gboolean refused = FALSE;
+    int error = upload_atomic(upload, bound, &refused);
+    if (refused && method == UPLOAD_AUTO) {
+        g_info("%s can't be replaced by a rename; it is written in place", upload->path);
+        error = upload_direct(upload, bound);
+    }
+    return error;
+}
+
+/* ---- After it ---- */
+
+/* Times and mode that were set while the file was open. A server that can't is tree's business; other failures are
+ * logged: the bytes are there, and the call that asked has returned long ago. */
+static void upload_finish(Upload *upload, const Bound *bound)
+{
+    OpenFile *file = upload->file;
+    Tree *tree = file->files->tree;
+    while (TRUE) {
+        g_mutex_lock(&file->lock);
+        gboolean has_mtime = file->has_mtime, has_mode = file->has_mode, mode_asked = file->mode_asked;
+        gint64 mtime = file->mtime;
+        mode_t mode = file->mode;
+        file->has_mtime = file->has_mode = FALSE;
+        g_mutex_unlock(&file->lock);
+        if (!has_mtime && !has_mode)
+            return;
+
+        FtpAttr attr;
+        if (has_mode && !mode_asked && dir_cache_lookup(tree_cache(tree), upload->path, -1, &attr, NULL, NULL) == 0 &&
+            (attr.has & FTP_HAS_MODE) && attr.mode == mode)
+            has_mode = FALSE;
+        /* chmod first: with some servers it changes the time */
+        int error = has_mode ? tree_chmod(tree, bound, upload->path, mode) : 0;
+        if (error < 0 && mode_asked)
+            g_warning("the mode of %s could not be set: %s", upload->path, g_strerror(-error));
+        error = has_mtime ? tree_set_mtime(tree, bound, upload->path, mtime) : 0;
+        if (error < 0)
+            g_warning("the time of %s could not be set: %s", upload->path, g_strerror(-error));
+    }
+}
+
+static int upload_run(Upload *upload, const Bound *bound)
+{
+    Tree *tree = upload->file->files->tree;
+    int error = 0;
+    for (int tries = 0; tries < 2; tries++) {
+        error = upload_send(upload, bound);
+        if (error == -EREMOTEIO)
+            return tree_explain(tree, bound, upload->path, TRUE, error);
+        if (error < 0)
+            return error;
+
+        g_mutex_lock(&upload->file->lock);
+        upload->file->on_server = TRUE;
+        g_mutex_unlock(&upload->file->lock);
+        upload->on_server = TRUE;
+
+        error = tree_uploaded(tree, bound, upload->path, upload->size);
+        if (error != -EIO)
+            return error;
+        g_info("the server's %s is not %" G_GINT64_FORMAT " bytes long after its upload", upload->path, upload->size);
+    }
+    return error;
+}
+
+/* What is to be sent, as it stands now. FALSE when there is nothing. */
+static gboolean upload_begin(OpenFile *file, Upload *upload)
+{
+    FtpAttr known;
+    g_mutex_lock(&file->lock);
+    upload->path = g_strdup(file->path);
+    gboolean unsent = file->dirty && !file->gone && !open_file_is_hidden(file->path);
+    g_mutex_unlock(&file->lock);
+    if (!unsent)
+        return FALSE;
+
+    DirCache *cache = tree_cache(file->files->tree);
+    gboolean cached = dir_cache_lookup(cache, upload->path, -1, &known, NULL, NULL) == 0;
+
+    g_mutex_lock(&file->lock);
+    upload->attr = cached ? known : file->attr;
+    open_file_live_attr(file, &upload->attr);
+    upload->size = spool_file_size(file->spool);
+    upload->changes = file->changes;
+    upload->on_server = file->on_server;
+    g_mutex_unlock(&file->lock);
+    dir_cache_put(cache, upload->path, &upload->attr, NULL, TRUE);
+    return TRUE;
+}
+
+/* The server has it: the file is what it tells of it now. */
+static void upload_end(Upload *upload)
+{
+    OpenFile *file = upload->file;
+    OpenFiles *files = file->files;
+    FtpAttr attr;
+    gboolean known = dir_cache_lookup(tree_cache(files->tree), upload->path, -1, &attr, NULL, NULL) == 0;
+
+    g_mutex_lock(&files->lock);
+    g_mutex_lock(&file->lock);
+    if (known)
+        file->attr = attr;
+    file->attr.size = upload->size;
+    file->attr.has |= FTP_HAS_SIZE;
+    attr = file->attr;
+    gboolean same = file->changes == upload->changes;
+    if (same) {
+        file->dirty = FALSE;
+        kernel_pages_uploaded(files->pages, file->path, &file->attr);
+    }
+    open_file_live_attr(file, &attr);
+    g_mutex_unlock(&file->lock);
+    g_mutex_unlock(&files->lock);
+    if (!same)
+        dir_cache_put(tree_cache(files->tree), upload->path, &attr, NULL, TRUE);
+}
+
+int file_upload(OpenFile *file, const Bound *bound)
+{
+    g_autofree char *path = NULL;
+    Upload upload = {.file = file};
+    gboolean unsent = upload_begin(file, &upload);
+    path = upload.path;
+    if (!unsent)
+        return 0;
+
+    int error = open_file_fetch(file, bound, 0, upload.size);
+    if (error == 0) {
+        /* the spool has it all: the streams' sessions are free for the upload */
+        g_mutex_lock(&file->lock);
+        BaseReader *reader = g_steal_pointer(&file->reader);
+        g_mutex_unlock(&file->lock);
+        base_reader_unref(reader);
+        error = upload_run(&upload, bound);
+    }
+    if (error < 0)
+        return error;
+    upload_finish(&upload, bound);
+    upload_end(&upload);
+    return 0;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Puts the parts of a mount together, and tells about it: status and free space. */
+#include "fs_private.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+#define STATFS_BLOCK 4096
+#define STATFS_FIXED ((gint64)1 << 40) /* bytes: what is shown when the server does not tell */
+#define STATFS_TTL (60 * G_USEC_PER_SEC)
+#define STATFS_BOUND 2.0 /* seconds */
+
+Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **error)
+{
+    g_autoptr(Fs) fs = g_new0(Fs, 1);
+
+    fs->options = options;
+    fs->client = client;
+    fs->stats = stats;
+    fs->available = -1;
+    g_mutex_init(&fs->lock);
+    fs->tree = tree_new(options, client, stats);
+    fs->files = open_files_new(options, client, fs->tree, stats, error);
+    return fs->files ? g_steal_pointer(&fs) : NULL;
+}
+
+void fs_free(Fs *fs)
+{
+    if (!fs)
+        return;
+    if (fs->files)
+        open_files_free(fs->files);
+    tree_free(fs->tree);
+    g_mutex_clear(&fs->lock);
+    g_free(fs);
+}
+
+/* ---- Free space ---- */
+
+/* Free bytes by AVBL, asked for at most once a minute; -1 when the server does not tell. */
+static gint64 available_bytes(Fs *fs)
+{
+    gint64 now = g_get_monotonic_time(), bytes;
+    g_autoptr(RemotePath) root = NULL;
+    Bound bound = bound_within(NULL, STATFS_BOUND);
+    FtpCall call = {.bound = &bound, .priority = FTP_PRIORITY_PERSON};
+
+    g_mutex_lock(&fs->lock);
+    gboolean ask = (fs->asked == 0 || now - fs->asked >= STATFS_TTL) &&
+                   ftp_features_has(ftp_client_features(fs->client), FTP_FEATURE_AVBL);
+    if (ask)
+        fs->asked = now;
+    bytes = fs->available;
+    g_mutex_unlock(&fs->lock);
+
+    if (!ask || ftp_client_path(fs->client, "/", &root) < 0 ||
+        ftp_client_available(fs->client, &call, root, &bytes) < 0)
+        return bytes;
+    g_mutex_lock(&fs->lock);
+    fs->available = bytes;
+    g_mutex_unlock(&fs->lock);
+    return bytes;
+}
+
+void fs_fill_statvfs(Fs *fs, struct statvfs *ret)
+{
+    gint64 free_bytes = available_bytes(fs);
+    gint64 total = MAX(free_bytes, STATFS_FIXED);
+
+    if (free_bytes < 0)
+        free_bytes = STATFS_FIXED;
+    memset(ret, 0, sizeof *ret);
+    ret->f_bsize = ret->f_frsize = STATFS_BLOCK;
+    ret->f_blocks = (fsblkcnt_t)(total / STATFS_BLOCK);
+    ret->f_bfree = ret->f_bavail = (fsblkcnt_t)(free_bytes / STATFS_BLOCK);
+    ret->f_namemax = 255;
+}
+
+/* ---- Status ---- */
+
+static const char *tls_text(const Fs *fs, const FtpClientState *state)
+{
+    if (!state->tls)
+        return "no";
+    return fs->options->ftp->tls == FTP_TLS_IMPLICIT ? "implicit" : "explicit";
+}
+
+char *fs_status_text(Fs *fs)
+{
+    GString *text = g_string_new(NULL);
+    g_autofree char *source = ftp_config_source(fs->options->ftp);
+    g_autofree char *greeting = log_printable(ftp_client_greeting(fs->client), 200);
+    g_autofree char *root = log_printable(ftp_client_root(fs->client), 1000);
+    g_autofree char *last = stats_last_error(fs->stats);
+    FtpClientState state;
+
+    ftp_client_state(fs->client, &state);
+    g_string_append_printf(text, "source: %s\n", source);
+    g_string_append_printf(text, "server: %s\n", greeting);
+    g_string_append_printf(text, "root: %s\n", root);
+    g_string_append_printf(text, "state: %s\n", state.away ? "away" : "connected");
+    g_string_append_printf(text, "sessions: %u open, %u busy, at most %u\n", state.open, state.busy, state.limit);
+    g_string_append_printf(text, "mode: %s\n", state.active ? "active" : "passive");
+    g_string_append_printf(text, "tls: %s\n", tls_text(fs, &state));
+    g_string_append_printf(text, "listing: %s\n", state.listing);
+    g_string_append_printf(text, "cache_bytes: %" G_GSIZE_FORMAT "\n", dir_cache_bytes(tree_cache(fs->tree)));
+    for (guint i = 0; i < STATS_N; i++)
+        g_string_append_printf(text, "%s: %" G_GINT64_FORMAT "\n", stats_name(i), stats_get(fs->stats, i));
+    if (last)
+        g_string_append_printf(text, "last_error: %s\n", last);
+    open_files_status(fs->files, text);
+    return g_string_free(text, FALSE);
+}
+
+char *fs_attribute(Fs *fs, const char *name)
+{
+    FtpClientState state;
+
+    if (g_str_equal(name, "user.ftpfs.status"))
+        return fs_status_text(fs);
+    if (g_str_equal(name, "user.ftpfs.url"))
+        return ftp_config_source(fs->options->ftp);
+    ftp_client_state(fs->client, &state);
+    if (g_str_equal(name, "user.ftpfs.mode"))
+        return g_strdup(state.active ? "active" : "passive");
+    if (g_str_equal(name, "user.ftpfs.tls"))
+        return g_strdup(tls_text(fs, &state));
+    if (g_str_equal(name, "user.ftpfs.sessions"))
+        return g_strdup_printf("%u", state.open);
+    return NULL;
+}

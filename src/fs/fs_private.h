@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of a mount, for fs.c and fs_ops.c. */
+#pragma once
+
+#include "fs/fs.h"
+#include "fs/open_file.h"
+#include "fs/tree.h"
+
+#include <sys/statvfs.h>
+
+struct Fs {
+    const Options *options;
+    FtpClient *client;
+    Stats *stats;
+    Tree *tree;
+    OpenFiles *files;
+    gint invalidating;  /* atomic: invalidations that wait for the kernel now */
+    GMutex lock;        /* guards what follows */
+    gint64 available;   /* bytes free on the server, or -1 */
+    gint64 asked;       /* monotonic, µs: when that was last asked for; 0: never */
+};
+
+/* statfs(2) of the mount, from what is known: never waits for more than a moment. */
+void fs_fill_statvfs(Fs *fs, struct statvfs *ret);
+
+/* The value of an attribute "user.ftpfs.NAME"; NULL when there is none. Owned by the caller. */
+char *fs_attribute(Fs *fs, const char *name);

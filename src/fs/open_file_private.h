@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of an OpenFile and of the table of them; shared by open_file.c, open_files.c and file_upload.c.
+ *
+ * Locks: OpenFiles.lock before OpenFile.lock, both short; neither is held while the server, or a thread that talks to
+ * it, is waited for. What may take long and must not happen twice at once to one file (an upload, a rename, an unlink)
+ * is kept apart by a claim: open_file_claim() waits for it with a bound.
+ */
+#pragma once
+
+#include "fs/file_reader.h"
+#include "fs/open_file.h"
+#include "kernel_pages.h"
+#include "spool.h"
+
+/* A FileReader with a reference count: a read that is under way holds it while the file gets another one. */
+typedef struct BaseReader BaseReader;
+
+struct OpenFiles {
+    const Options *options;
+    FtpClient *client;
+    Tree *tree;
+    Stats *stats;
+    Spool *spool;
+
+    GMutex lock;
+    /* lock guards all below */
+    GHashTable *by_path; /* OpenFile.path → OpenFile, not owned: an OpenFile is there while it has handles and a name */
+    KernelPages *pages;
+};
+
+struct OpenFile {
+    OpenFiles *files;
+    guint refs;    /* OpenFiles.lock */
+    guint handles; /* OpenFiles.lock; each holds a reference */
+
+    GMutex lock;
+    GCond changed; /* the claim was given back */
+    /* lock guards all below; `path` is written with both locks held */
+    char *path;
+    FtpAttr attr;       /* what the server told last */
+    BaseReader *reader; /* of the file on the server; NULL until it is needed */
+    SpoolFile *spool;   /* NULL until something is written */
+    gint64 reserved;    /* bytes counted in the Spool */
+    gboolean claimed;   /* somebody uploads, renames or removes it */
+    gboolean on_server; /* the server has a file of this name */
+    gboolean dirty;     /* the server has not seen all changes */
+    gboolean gone;      /* removed or replaced: it has no name any more and is not sent */
+    guint64 changes;    /* counts up with every write and truncate */
+    gint64 written_at;  /* seconds since 1970 */
+
+    /* to be done after the upload */
+    gboolean has_mtime;
+    gint64 mtime;
+    gboolean has_mode;
+    gboolean mode_asked; /* by chmod; else by the mode of create, where a server that can't is no error */
+    mode_t mode;
+};
+
+/* A new one has one reference and no handle. `attr` is copied. */
+OpenFile *open_file_new(OpenFiles *files, const char *path, const FtpAttr *attr, gboolean on_server);
+OpenFile *open_file_ref(OpenFile *file); /* with OpenFiles.lock held */
+void open_file_unref(OpenFile *file);    /* with no lock held: may wait for the end of streams */
+
+/* 0, or what the bound says. Each claim is given back by open_file_unclaim(). */
+int open_file_claim(OpenFile *file, const Bound *bound);
+void open_file_unclaim(OpenFile *file);
+
+/* Fetches the bytes [start, end) of the base that the spool lacks into it. */
+int open_file_fetch(OpenFile *file, const Bound *bound, gint64 start, gint64 end);
+
+/* The server has another file now: what was read or uploaded before is not used any more. With the file's lock held;
+ * returns what is to be given to base_reader_unref() after the lock was given back. Not of a dirty file. */
+BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr);
+void base_reader_unref(BaseReader *reader);
+
+/* The file has another path. With both locks held. */
+void open_file_set_path(OpenFile *file, const char *path);
+
+/* Size and times as they are now into `attr`. With the file's lock held. */
+void open_file_live_attr(const OpenFile *file, FtpAttr *attr);
+
+/* Marks a new or truncated file as one that is to be sent. With the file's lock held. */
+int open_file_start_empty(OpenFile *file);
+
+/* libfuse's name for a file that was removed while it is open: it is going to be removed, so it is never sent. */
+gboolean open_file_is_hidden(const char *path);

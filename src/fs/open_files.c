@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of open files by path, and what changes names that may be open: create, rename, unlink.
+ *
+ * A file that was made here and never sent has no name on the server: renaming and removing it are ours alone. That is
+ * also what happens to ".fuse_hidden" names, which libfuse gives to open files that are removed.
+ */
+#include "open_file_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAGES_MOST 10000
+#define EXCLUSIVE_AGE G_USEC_PER_SEC /* O_EXCL: "no such name" has to be so new */
+
+OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, Stats *stats, GError **error)
+{
+    g_autoptr(Spool) spool = spool_new(options, error);
+    if (!spool)
+        return NULL;
+    OpenFiles *files = g_new0(OpenFiles, 1);
+    files->options = options;
+    files->client = client;
+    files->tree = tree;
+    files->stats = stats;
+    files->spool = g_steal_pointer(&spool);
+    g_mutex_init(&files->lock);
+    files->by_path = g_hash_table_new(g_str_hash, g_str_equal);
+    files->pages = kernel_pages_new(PAGES_MOST);
+    return files;
+}
+
+void open_files_free(OpenFiles *files)
+{
+    if (!files)
+        return;
+    g_hash_table_unref(files->by_path);
+    kernel_pages_free(files->pages);
+    spool_free(files->spool);
+    g_mutex_clear(&files->lock);
+    g_free(files);
+}
+
+/* A reference, or NULL when nobody has it open. */
+static OpenFile *open_files_get(OpenFiles *files, const char *path)
+{
+    g_mutex_lock(&files->lock);
+    OpenFile *file = g_hash_table_lookup(files->by_path, path);
+    if (file)
+        open_file_ref(file);
+    g_mutex_unlock(&files->lock);
+    return file;
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(OpenFile, open_file_unref)
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* ---- Opening ---- */
+
+/* One more handle of a file whose contents are here and not on the server; NULL when it is not such a one. */
+static OpenFile *open_files_join_dirty(OpenFiles *files, const char *path)
+{
+    g_mutex_lock(&files->lock);
+    OpenFile *file = g_hash_table_lookup(files->by_path, path);
+    gboolean dirty = FALSE;
+    if (file) {
+        g_mutex_lock(&file->lock);
+        dirty = file->dirty;
+        g_mutex_unlock(&file->lock);
+    }
+    if (dirty) {
+        file->handles++;
+        open_file_ref(file);
+    }
+    g_mutex_unlock(&files->lock);
+    return dirty ? file : NULL;
+}
+
+/* Another file on the server than the one that was opened before? With the lock held. */
+static gboolean is_other(const FtpAttr *was, const FtpAttr *is)
+{
+    return was->size != is->size || ((was->has & is->has & FTP_HAS_MTIME) && was->mtime != is->mtime);
+}
+
+/* One more handle of a file that the server tells `attr` of. */
+static OpenFile *open_files_join(OpenFiles *files, const char *path, const FtpAttr *attr, gboolean *ret_keep_cache,
+                                 gboolean *ret_changed)
+{
+    BaseReader *old = NULL;
+    gboolean dirty = FALSE;
+    g_mutex_lock(&files->lock);
+    OpenFile *file = g_hash_table_lookup(files->by_path, path);
+    if (!file) {
+        file = open_file_new(files, path, attr, TRUE);
+        g_hash_table_insert(files->by_path, file->path, file);
+    } else {
+        open_file_ref(file);
+        g_mutex_lock(&file->lock);
+        dirty = file->dirty;
+        if (!dirty && is_other(&file->attr, attr))
+            old = open_file_replace_base(file, attr);
+        g_mutex_unlock(&file->lock);
+    }
+    file->handles++;
+    if (dirty) {
+        *ret_keep_cache = TRUE;
+        *ret_changed = FALSE;
+    } else {
+        kernel_pages_opened(files->pages, path, attr, ret_keep_cache, ret_changed);
+    }
+    g_mutex_unlock(&files->lock);
+    base_reader_unref(old);
+    return file;
+}
+
+static int open_files_enter(OpenFiles *files, const Bound *bound, const char *path, gboolean *ret_keep_cache,
+                            gboolean *ret_changed, OpenFile **ret)
+{
+    OpenFile *file = open_files_join_dirty(files, path);
+    if (file) {
+        *ret_keep_cache = TRUE;
+        *ret_changed = FALSE;
+        *ret = file;
+        return 0;
+    }
+    FtpAttr attr;
+    int error = tree_lookup_for_open(files->tree, bound, path, &attr);
+    if (error < 0)
+        return error;
+    if (attr.type == FTP_TYPE_DIR)
+        return -EISDIR;
+    if (attr.type == FTP_TYPE_LINK)
+        return -ELOOP;
+    if (attr.type == FTP_TYPE_OTHER)
+        return -EACCES; /* a device or the like: FTP has nothing to read there */
+    *ret = open_files_join(files, path, &attr, ret_keep_cache, ret_changed);
+    return 0;
+}
+
+int open_files_open(OpenFiles *files, const Bound *bound, const char *path, int flags, gboolean *ret_keep_cache,
+                    gboolean *ret_changed, OpenFile **ret)
+{
+    gboolean writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+    if (writes && files->options->read_only)
+        return -EROFS;
+
+    gboolean keep_cache = FALSE, changed = FALSE;
+    OpenFile *file;
+    int error = open_files_enter(files, bound, path, &keep_cache, &changed, &file);
+    if (error < 0)
+        return error;
+    if (flags & O_TRUNC) {
+        error = open_file_truncate(file, bound, 0);
+        if (error < 0) {
+            open_file_release(file, flags);
+            return error;
+        }
+    }
+    *ret_keep_cache = keep_cache;
+    *ret_changed = changed;
+    *ret = file;
+    return 0;
+}
+
+/* ---- Creating ---- */
+
+/* The mode that create asked for is set after the upload where it says more than the usual: that it can be executed, or
+ * is not for everybody. For all others the server's own default is as good, and costs no command. */
+static gboolean is_special_mode(mode_t mode)
+{
+    return (mode & 0111) || !(mode & 0044);
+}
+
+static int open_files_make(OpenFiles *files, const char *path, mode_t mode, gboolean exclusive, OpenFile **ret)
+{
+    FtpAttr attr = {
+        .type = FTP_TYPE_FILE,
+        .has = FTP_HAS_SIZE | FTP_HAS_MTIME | FTP_HAS_MODE,
+        .mtime = g_get_real_time() / G_USEC_PER_SEC,
+        .mtime_precision = 1,
+        .mode = mode & 0777,
+    };
+    int error = 0;
+    g_mutex_lock(&files->lock);
+    OpenFile *file = g_hash_table_lookup(files->by_path, path);
+    gboolean made = !file;
+    if (made) {
+        file = open_file_new(files, path, &attr, FALSE);
+        g_mutex_lock(&file->lock);
+        error = open_file_start_empty(file);
+        file->has_mode = is_special_mode(mode);
+        file->mode = mode & 0777;
+        g_mutex_unlock(&file->lock);
+        if (error == 0)
+            g_hash_table_insert(files->by_path, file->path, file);
+    } else if (exclusive) {
+        error = -EEXIST;
+    } else {
+        open_file_ref(file);
+    }
+    if (error == 0)
+        file->handles++;
+    g_mutex_unlock(&files->lock);
+
+    if (error < 0) {
+        if (made)
+            open_file_unref(file);
+        return error;
+    }
+    if (made)
+        dir_cache_put(tree_cache(files->tree), path, &attr, NULL, TRUE);
+    *ret = file;
+    return 0;
+}
+
+int open_files_create(OpenFiles *files, const Bound *bound, const char *path, mode_t mode, int flags, OpenFile **ret)
+{
+    if (files->options->read_only)
+        return -EROFS;
+    if (tree_is_private(base_name(path)))
+        return -EACCES;
+
+    g_autoptr(RemotePath) remote = NULL;
+    int error = ftp_client_path(files->client, path, &remote);
+    if (error < 0)
+        return error;
+
+    FtpAttr attr;
+    error = tree_lookup(files->tree, bound, path, flags & O_EXCL ? EXCLUSIVE_AGE : -1, &attr, NULL);
+    if (error == 0) {
+        gboolean keep_cache, changed;
+        return flags & O_EXCL ? -EEXIST : open_files_open(files, bound, path, flags, &keep_cache, &changed, ret);
+    }
+    if (error != -ENOENT)
+        return error;
+    return open_files_make(files, path, mode, (flags & O_EXCL) != 0, ret);
+}
+
+/* ---- Without a handle ---- */
+
+int open_files_truncate(OpenFiles *files, const Bound *bound, const char *path, gint64 size)
+{
+    gboolean keep_cache, changed;
+    OpenFile *file;
+    int flags = O_WRONLY | (size == 0 ? O_TRUNC : 0);
+    int error = open_files_open(files, bound, path, flags, &keep_cache, &changed, &file);
+    if (error < 0)
+        return error;
+    error = open_file_truncate(file, bound, size);
+
+    g_mutex_lock(&files->lock);
+    gboolean alone = file->handles == 1;
+    g_mutex_unlock(&files->lock);
+    if (alone) {
+        if (error == 0)
+            error = open_file_flush(file, bound);
+        if (error < 0) {
+            /* the caller is told: nothing is left to be sent later */
+            g_mutex_lock(&file->lock);
+            file->dirty = FALSE;
+            BaseReader *old = open_file_replace_base(file, &file->attr);
+            g_mutex_unlock(&file->lock);
+            base_reader_unref(old);
+            dir_cache_put(tree_cache(files->tree), path, &file->attr, NULL, FALSE);
+            dir_cache_forget(tree_cache(files->tree), path);
+        }
+    }
+    open_file_release(file, flags);
+    return error;
+}
+
+gboolean open_files_attr(OpenFiles *files, const char *path, FtpAttr *attr)
+{
+    g_autoptr(OpenFile) file = open_files_get(files, path);
+    if (!file)
+        return FALSE;
+    g_mutex_lock(&file->lock);
+    gboolean dirty = file->dirty;
+    if (dirty)
+        open_file_live_attr(file, attr);
+    g_mutex_unlock(&file->lock);
+    return dirty;
+}
+
+gboolean open_files_defer_mtime(OpenFiles *files, const char *path, gint64 mtime)
+{
+    g_autoptr(OpenFile) file = open_files_get(files, path);
+    if (!file)
+        return FALSE;
+    g_mutex_lock(&file->lock);
+    gboolean dirty = file->dirty;
+    if (dirty) {
+        file->has_mtime = TRUE;
+        file->mtime = mtime;
+    }
+    g_mutex_unlock(&file->lock);
+    return dirty;
+}
+
+gboolean open_files_defer_mode(OpenFiles *files, const char *path, mode_t mode)
+{
+    g_autoptr(OpenFile) file = open_files_get(files, path);
+    if (!file)
+        return FALSE;
+    g_mutex_lock(&file->lock);
+    gboolean dirty = file->dirty;
+    if (dirty) {
+        file->has_mode = TRUE;
+        file->mode_asked = TRUE;
+        file->mode = mode & 07777;
+    }
+    g_mutex_unlock(&file->lock);
+    return dirty;
+}
+
+/* ---- Renaming ---- */
+
+static gboolean is_below(const char *path, const char *top)
+{
+    gsize length = strlen(top);
+    return strncmp(path, top, length) == 0 && path[length] == '/';
+}
+
+static int compare_address(gconstpointer a, gconstpointer b)
+{
+    const OpenFile *const *one = a, *const *other = b;
+    return *one < *other ? -1 : *one > *other;
+}
+
+static void unref_file(gpointer file)
+{
+    open_file_unref(file);
+}
+
+/* The open files that a rename touches: both names, and all below them; in the order in which they are claimed. */
+static GPtrArray *open_files_touched(OpenFiles *files, const char *from, const char *to)
+{
+    GPtrArray *touched = g_ptr_array_new_with_free_func(unref_file);
+    GHashTableIter iter;
+    gpointer key, value;
+    g_mutex_lock(&files->lock);
+    g_hash_table_iter_init(&iter, files->by_path);
+    while (g_hash_table_iter_next(&iter, &key, &value)) {
+        if (g_str_equal(key, from) || g_str_equal(key, to) || is_below(key, from) || is_below(key, to))
+            g_ptr_array_add(touched, open_file_ref(value));
+    }
+    g_mutex_unlock(&files->lock);
+    g_ptr_array_sort(touched, compare_address);
+    return touched;
+}
+
+static void open_files_unclaim(GPtrArray *touched, guint n)
+{
+    for (guint i = 0; i < n; i++)
+        open_file_unclaim(touched->pdata[i]);
+}
+
+static int open_files_claim(GPtrArray *touched, const Bound *bound)
+{
+    for (guint i = 0; i < touched->len; i++) {
+        int error = open_file_claim(touched->pdata[i], bound);
+        if (error < 0) {
+            open_files_unclaim(touched, i);
+            return error;
+        }
+    }
+    return 0;
+}
+
+/* Takes a file out of the table; its handles go on without a name. With both locks held. */
+static void open_files_drop(OpenFiles *files, OpenFile *file)
+{
+    if (g_hash_table_lookup(files->by_path, file->path) == file)
+        g_hash_table_remove(files->by_path, file->path);
+    file->gone = TRUE;
+}
+
+static void open_files_move(OpenFiles *files, const char *from, const char *to)
+{
+    g_autoptr(GPtrArray) touched = open_files_touched(files, from, to);
+    g_mutex_lock(&files->lock);
+    /* first the old ones away, so that the new ones find their places free */
+    for (guint i = 0; i < touched->len; i++) {
+        OpenFile *file = touched->pdata[i];
+        g_mutex_lock(&file->lock);
+        if (g_str_equal(file->path, to) || is_below(file->path, to))
+            open_files_drop(files, file);
+        g_mutex_unlock(&file->lock);
+    }
+    for (guint i = 0; i < touched->len; i++) {
+        OpenFile *file = touched->pdata[i];
+        g_mutex_lock(&file->lock);
+        if (!file->gone && (g_str_equal(file->path, from) || is_below(file->path, from)) &&
+            g_hash_table_lookup(files->by_path, file->path) == file) {
+            g_autofree char *path = g_strconcat(to, file->path + strlen(from), NULL);
+            g_hash_table_remove(files->by_path, file->path);
+            open_file_set_path(file, path);
+            g_hash_table_insert(files->by_path, file->path, file);
+        }
+        g_mutex_unlock(&file->lock);
+    }
+    kernel_pages_renamed(files->pages, from, to);
+    g_mutex_unlock(&files->lock);
+}
+
+/* Renames a file that the server does not know. */
+static int open_files_rename_unsent(OpenFiles *files, const Bound *bound, OpenFile *file, const char *from,
+                                    const char *to, unsigned int flags)
+{
+    DirCache *cache = tree_cache(files->tree);
+    FtpAttr target, attr;
+    int error = tree_lookup(files->tree, bound, to, flags & RENAME_NOREPLACE ? EXCLUSIVE_AGE : -1, &target, NULL);
+    if (error < 0 && error != -ENOENT)
+        return error;
+    if (error == 0 && (flags & RENAME_NOREPLACE))
+        return -EEXIST;
+    if (error == 0 && target.type == FTP_TYPE_DIR)
+        return -EISDIR;
+
+    gboolean on_server = error == 0;
+    g_autoptr(OpenFile) replaced = open_files_get(files, to);
+    if (replaced) {
+        g_mutex_lock(&replaced->lock);
+        on_server = replaced->on_server;
+        g_mutex_unlock(&replaced->lock);
+    }
+    dir_cache_rename(cache, from, to);
+    open_files_move(files, from, to);
+
+    g_mutex_lock(&file->lock);
+    file->on_server = on_server;
+    attr = file->attr;
+    open_file_live_attr(file, &attr);
+    g_mutex_unlock(&file->lock);
+    dir_cache_put(cache, to, &attr, NULL, TRUE);
+    return 0;
+}
+
+static int open_files_rename_claimed(OpenFiles *files, const Bound *bound, const char *from, const char *to,
+                                     unsigned int flags)
+{
+    g_autoptr(OpenFile) file = open_files_get(files, from);
+    g_autoptr(OpenFile) target = open_files_get(files, to);
+    if (target && (flags & RENAME_NOREPLACE))
+        return -EEXIST;
+    gboolean unsent = FALSE;
+    if (file) {
+        g_mutex_lock(&file->lock);
+        unsent = !file->on_server;
+        g_mutex_unlock(&file->lock);
+    }
+    if (unsent)
+        return open_files_rename_unsent(files, bound, file, from, to, flags);
+
+    int error = tree_rename(files->tree, bound, from, to, flags);
+    if (error == 0)
+        open_files_move(files, from, to);
+    return error;
+}
+
+int open_files_rename(OpenFiles *files, const Bound *bound, const char *from, const char *to, unsigned int flags)
+{
+    if (flags & ~(unsigned int)RENAME_NOREPLACE)
+        return -EINVAL;
+    if (tree_is_private(base_name(to)))
+        return -EACCES;
+    if (g_str_equal(from, to))
+        return flags & RENAME_NOREPLACE ? -EEXIST : 0;
+    g_autoptr(GPtrArray) touched = open_files_touched(files, from, to);
+    int error = open_files_claim(touched, bound);
+    if (error < 0)
+        return error;
+    error = open_files_rename_claimed(files, bound, from, to, flags);
+    open_files_unclaim(touched, touched->len);
+    return error;
+}
+
+/* ---- Removing ---- */
+
+static int open_files_unlink_open(OpenFiles *files, const Bound *bound, OpenFile *file, const char *path)
+{
+    int error = open_file_claim(file, bound);
+    if (error < 0)
+        return error;
+    g_mutex_lock(&file->lock);
+    gboolean on_server = file->on_server, dirty = file->dirty;
+    g_mutex_unlock(&file->lock);
+
+    if (on_server)
+        error = tree_unlink(files->tree, bound, path);
+    if (!on_server || (error == -ENOENT && dirty)) {
+        dir_cache_remove(tree_cache(files->tree), path);
+        error = 0;
+    }
+    if (error == 0) {
+        g_mutex_lock(&files->lock);
+        g_mutex_lock(&file->lock);
+        open_files_drop(files, file);
+        g_mutex_unlock(&file->lock);
+        g_mutex_unlock(&files->lock);
+    }
+    open_file_unclaim(file);
+    return error;
+}
+
+int open_files_unlink(OpenFiles *files, const Bound *bound, const char *path)
+{
+    g_autoptr(OpenFile) file = open_files_get(files, path);
+    if (file)
+        return open_files_unlink_open(files, bound, file, path);
+    FtpAttr attr;
+    if (open_file_is_hidden(path) &&
+        dir_cache_lookup(tree_cache(files->tree), path, -1, &attr, NULL, NULL) == -ENOENT)
+        return 0; /* it was never sent, and went with its last handle */
+    return tree_unlink(files->tree, bound, path);
+}
+
+/* ---- Status ---- */
+
+void open_files_status(OpenFiles *files, GString *text)
+{
+    GHashTableIter iter;
+    gpointer key, value;
+    guint unsent = 0;
+    g_autoptr(GString) lines = g_string_new(NULL);
+    g_mutex_lock(&files->lock);
+    guint open = g_hash_table_size(files->by_path);
+    g_hash_table_iter_init(&iter, files->by_path);
+    while (g_hash_table_iter_next(&iter, &key, &value)) {
+        OpenFile *file = value;
+        g_mutex_lock(&file->lock);
+        if (file->dirty && file->spool) {
+            unsent++;
+            g_string_append_printf(lines, "unsent: %" G_GINT64_FORMAT " bytes of %s\n", spool_file_size(file->spool),
+                                   file->path);
+        }
+        g_mutex_unlock(&file->lock);
+    }
+    g_mutex_unlock(&files->lock);
+    g_string_append_printf(text, "open_files: %u\nunsent_files: %u\n%s", open, unsent, lines->str);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How an operation gets through: a session is taken and opened, the work is done there; a failure is looked at.
+ *
+ *  - The server said no: that is the answer.
+ *  - The session had been idle and is gone: at once on a new one.
+ *  - No data connection: in mode=auto the other mode, and one sentence in the log.
+ *  - Too many sessions: the limit is lowered, and one waits for a session of our own.
+ *  - The server is away: again with growing pauses, until `retry` is over.
+ */
+#include "ftp_client_private.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+FtpClient *ftp_client_new(const FtpConfig *config, Stats *stats, GError **error)
+{
+    g_autoptr(NameCodec) codec = name_codec_new(config->charset, error);
+    if (!codec)
+        return NULL;
+    g_autoptr(GTimeZone) zone = NULL;
+    if (config->timezone) {
+        zone = g_time_zone_new_identifier(config->timezone);
+        if (!zone) {
+            g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "timezone=%s: there is no such time zone",
+                        config->timezone);
+            return NULL;
+        }
+    }
+    FtpClient *client = g_new0(FtpClient, 1);
+    client->config = config;
+    client->stats = stats;
+    client->codec = g_steal_pointer(&codec);
+    client->zone = g_steal_pointer(&zone);
+    client->server = ftp_server_new(config);
+    client->pool = ftp_pool_new(config, client->server, stats);
+    return client;
+}
+
+void ftp_client_stop(FtpClient *client)
+{
+    ftp_pool_stop(client->pool);
+}
+
+void ftp_client_free(FtpClient *client)
+{
+    if (!client)
+        return;
+    ftp_pool_free(client->pool);
+    ftp_server_free(client->server);
+    name_codec_free(client->codec);
+    if (client->zone)
+        g_time_zone_unref(client->zone);
+    g_free(client);
+}
+
+const FtpFeatures *ftp_client_features(const FtpClient *client)
+{
+    return client->server->features;
+}
+
+const char *ftp_client_root(const FtpClient *client)
+{
+    return client->server->root;
+}
+
+const char *ftp_client_greeting(const FtpClient *client)
+{
+    return client->server->greeting;
+}
+
+int ftp_client_path(const FtpClient *client, const char *local, RemotePath **ret)
+{
+    g_autofree char *remote = name_codec_to_remote(client->codec, local);
+    if (!remote)
+        return -EILSEQ;
+    return remote_path_new(client->server->root, remote, ret);
+}
+
+void ftp_client_state(FtpClient *client, FtpClientState *ret)
+{
+    ftp_pool_state(client->pool, &ret->open, &ret->busy, &ret->limit);
+    ret->away = g_atomic_int_get(&client->away);
+    ret->active = g_atomic_int_get(&client->server->active);
+    ret->tls = g_atomic_int_get(&client->server->tls_in_use);
+    gboolean mlsd = ftp_features_has(client->server->features, FTP_FEATURE_MLST) &&
+                    !g_atomic_int_get(&client->server->mlsd_refused);
+    ret->listing = client->config->listing == FTP_LISTING_LIST                    ? "LIST"
+                   : client->config->listing == FTP_LISTING_STAT                  ? "STAT"
+                   : client->config->listing == FTP_LISTING_MLSD || mlsd          ? "MLSD"
+                                                                                  : "LIST";
+}
+
+/* ---- Running ---- */
+
+/* What one operation has been through. */
+typedef struct {
+    gint64 first_failure; /* monotonic, or 0 */
+    guint tries;
+    guint data_tries;
+    gboolean switched; /* the mode, in this operation */
+} Trouble;
+
+static gboolean may_have_been_done(const FtpSession *session)
+{
+    static const char *const verbs[] = {"DELE", "RMD", "MKD", "RNTO", "APPE", "SITE"};
+    const FtpExchange *last = ftp_transcript_last(ftp_session_transcript(session));
+    if (!last || !ftp_session_unanswered(session))
+        return FALSE;
+    for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++)
+        if (ftp_exchange_is(last, verbs[i]))
+            return TRUE;
+    return FALSE;
+}
+
+/* The data connection failed. In mode=auto the other mode is tried, once an operation; where data connections had worked before,
+ * only after two more tries (a server may be short of ports for a moment). TRUE: try again. */
+static gboolean change_mode(FtpClient *client, Trouble *trouble, const char *why)
+{
+    FtpServer *server = client->server;
+    if (g_atomic_int_get(&server->data_works) && trouble->data_tries++ < 2)
+        return TRUE;
+    if (client->config->mode != FTP_MODE_AUTO || trouble->switched)
+        return FALSE;
+    trouble->switched = TRUE;
+    gboolean active = g_atomic_int_get(&server->active);
+    g_atomic_int_set(&server->active, !active);
+    g_atomic_int_set(&server->data_works, FALSE);
+    g_message("%s; using %s mode (mode=%s forces it)", why, active ? "passive" : "active",
+              active ? "passive" : "active");
+    return TRUE;
+}
+
+/* What to do after a failure: 0 to try again, else the -errno that the operation ends with. */
+static int after_failure(FtpClient *client, const FtpCall *call, FtpWork *work, Trouble *trouble, FtpFailure failure,
+                         gboolean reused, gboolean others, const char *why, int error)
+{
+    gint64 now = g_get_monotonic_time();
+
+    if (failure == FTP_FAILURE_PERMANENT || failure == FTP_FAILURE_STOPPED || failure == FTP_FAILURE_NONE ||
+        work->final)
+        return error;
+    if (failure == FTP_FAILURE_DATA && change_mode(client, trouble, why))
+        return bound_check(call->bound);
+    if (failure == FTP_FAILURE_DATA)
+        return error == -ETIMEDOUT ? -ETIMEDOUT : -EIO;
+    stats_add(client->stats, STATS_RETRIES, 1);
+    trouble->tries++;
+    if (reused && trouble->tries <= client->config->connections + 1)
+        return bound_check(call->bound); /* an idle session that the server had closed: others may be like it */
+    if (trouble->first_failure == 0)
+        trouble->first_failure = now;
+    gint64 end = trouble->first_failure + (gint64)client->config->retry * G_USEC_PER_SEC;
+    if (now >= end)
+        return failure == FTP_FAILURE_BUSY ? -EBUSY : error;
+    gint64 pause = (G_USEC_PER_SEC / 10) << MIN(trouble->tries, 6);
+    if (failure == FTP_FAILURE_BUSY && others)
+        pause = G_USEC_PER_SEC / 20; /* a session of our own will come free */
+    return ftp_pool_pause(client->pool, call->bound, MIN(pause, end - now));
+}
+
+int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work)
+{
+    Trouble trouble = {0};
+
+    work->bound = call->bound;
+    for (;;) {
+        FtpSession *session = NULL;
+        int error = ftp_pool_take(client->pool, call, work->type, work->transfer, &session);
+        if (error < 0)
+            return error;
+        error = ftp_session_open(session, call->bound);
+        if (ftp_session_failure(session) != FTP_FAILURE_STOPPED)
+            g_atomic_int_set(&client->away, error < 0);
+        if (error == 0)
+            error = work->func(session, work);
+        if (error == 0) {
+            ftp_pool_give(client->pool, session);
+            return 0;
+        }
+        FtpFailure failure = ftp_session_failure(session);
+        gboolean reused = ftp_session_was_reused(session);
+        gboolean others = failure == FTP_FAILURE_BUSY && ftp_pool_learn_busy(client->pool);
+        g_autofree char *why = ftp_session_explain(session);
+        if (may_have_been_done(session))
+            work->unsure = TRUE;
+        ftp_pool_give(client->pool, session);
+        if (failure != FTP_FAILURE_PERMANENT && failure != FTP_FAILURE_STOPPED)
+            stats_set_last_error(client->stats, why);
+        error = after_failure(client, call, work, &trouble, failure, reused, others, why, error);
+        if (error < 0)
+            return error;
+    }
+}
+
+/* ---- The login at the start ---- */
+
+static const char *hint(CURLcode result, const FtpSession *session, const FtpConfig *config)
+{
+    const FtpExchange *last = ftp_transcript_last(ftp_session_transcript(session));
+    if (last && last->command[0] == '\0' && last->replies == 0)
+        return "what answers there is no FTP server; check host and port=";
+    switch (result) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return "check the spelling of the host name, and the network";
+    case CURLE_COULDNT_CONNECT:
+        return "is the server running, is the port right (port=)?";
+    case CURLE_OPERATION_TIMEDOUT:
+        return config->tls == FTP_TLS_OFF ? "the host or a firewall does not answer; connect_timeout= waits longer, and a "
+                                            "server with implicit TLS wants ftps://"
+                                          : "the host or a firewall does not answer; connect_timeout= waits longer";
+    case CURLE_LOGIN_DENIED:
+        return "check user name and password (user=, credentials=FILE)";
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return "name the server's authority by cacert=FILE or its key by tls_pin=; tls_verify=off trusts anybody";
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+        return "the server's key is not the one of tls_pin=";
+    case CURLE_USE_SSL_FAILED:
+        return "the server has no TLS that fits; tls=off goes without, at the risk of being read";
+    case CURLE_SSL_CONNECT_ERROR:
+        return "does the server speak TLS there? tls=on is explicit (port 21), tls=implicit is ftps:// (port 990)";
+    default:
+        return "-v shows what was said";
+    }
+}
+
+static void explain_probe(FtpClient *client, const FtpSession *session, CURLcode result, GError **error)
+{
+    const FtpConfig *config = client->config;
+    g_autofree char *source = ftp_config_source(config);
+    g_autofree char *why = ftp_session_explain(session);
+    const FtpExchange *last = ftp_transcript_last(ftp_session_transcript(session));
+    if (last && last->command[0] == '\0' && last->replies == 0) {
+        g_free(why);
+        g_autofree char *said = ftp_exchange_reply(last);
+        why = g_strdup_printf("it said \"%s\"", said);
+    }
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "can't log in to %s (%s port %u): %s\n(%s)", source,
+                config->host, ftp_config_port(config), why, hint(result, session, config));
+}
+
+gboolean ftp_client_probe(FtpClient *client, GError **error)
+{
+    FtpCall call = {.priority = FTP_PRIORITY_PERSON};
+    FtpSession *session = NULL;
+    if (ftp_pool_take(client->pool, &call, 0, NULL, &session) < 0) {
+        g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "the program is ending");
+        return FALSE;
+    }
+    Bound bound = bound_seconds(client->config->connect_timeout + (double)client->config->timeout);
+    if (ftp_session_open(session, &bound) < 0) {
+        explain_probe(client, session, ftp_session_result(session), error);
+        ftp_pool_give(client->pool, session);
+        return FALSE;
+    }
+    g_autoptr(RemotePath) root = NULL;
+    gboolean good = ftp_client_path(client, "/", &root) == 0;
+    if (good && client->config->path && client->config->path[0] != '\0') {
+        g_autofree char *command = ftp_command("CWD", root);
+        if (ftp_session_command(session, &bound, command) < 0) {
+            g_autofree char *why = ftp_session_explain(session);
+            g_autofree char *source = ftp_config_source(client->config);
+            g_autofree char *path = log_printable(remote_path_bytes(root), 300);
+            g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                        "can't mount %s: the server does not go to the directory \"%s\" (%s)\n"
+                        "(a path is below the login directory; //path is from the server's root)",
+                        source, path, why);
+            ftp_pool_give(client->pool, session);
+            return FALSE;
+        }
+        if (remote_path_bytes(root)[0] != '/')
+            ftp_session_drop(session); /* relative paths start at the login directory, and we have left it */
+    }
+    if (!good) {
+        g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "the path of the source can't be used");
+        ftp_pool_give(client->pool, session);
+        return FALSE;
+    }
+    ftp_pool_give(client->pool, session);
+    return TRUE;
+}

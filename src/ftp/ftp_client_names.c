@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operations of the control connection: names and attributes. A command that changes something and to which no reply came may have
+ * been carried out: it is sent again, and when it is then refused, a look at the name tells whether the first one had
+ * done the work.
+ */
+#include "ftp_client_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+typedef struct {
+    FtpWork work;
+    const char *const *commands;
+    guint n;
+    char **ret_reply; /* all lines of the last reply, or NULL */
+    guint codes[4];   /* of each command */
+} CommandWork;
+
+static int run_commands(FtpSession *session, FtpWork *base)
+{
+    CommandWork *work = (CommandWork *)base;
+    int error = ftp_session_commands(session, base->bound, work->commands, work->n);
+    if (error < 0)
+        return error;
+    for (guint i = 0; i < work->n && i < G_N_ELEMENTS(work->codes); i++)
+        work->codes[i] = (guint)ftp_session_reply(session, i)->code;
+    const FtpExchange *last = ftp_session_reply(session, work->n - 1);
+    if (work->ret_reply) {
+        g_free(*work->ret_reply);
+        *work->ret_reply = g_strdup(last->lines->str);
+    }
+    return 0;
+}
+
+/* Sends all; 0 when all got a reply. The codes are in work->codes. */
+static int send_commands(FtpClient *client, const FtpCall *call, CommandWork *work, const char *const *commands,
+                         guint n, char type)
+{
+    *work = (CommandWork){.work = {.func = run_commands, .type = type}, .commands = commands, .n = n,
+                          .ret_reply = work->ret_reply};
+    return ftp_client_run(client, call, &work->work);
+}
+
+int ftp_client_command(FtpClient *client, const FtpCall *call, const char *command, char **ret_reply,
+                       gboolean *ret_unsure)
+{
+    CommandWork work = {.ret_reply = ret_reply};
+    int error = send_commands(client, call, &work, &command, 1, 0);
+    if (ret_unsure)
+        *ret_unsure = work.work.unsure;
+    return error < 0 ? error : ftp_error_from_reply((int)work.codes[0]);
+}
+
+/* ---- Looking ---- */
+
+typedef struct {
+    const char *name;
+    gboolean found;
+    FtpAttr attr;
+} Search;
+
+static int search_entry(const ListEntry *entry, gpointer data)
+{
+    Search *search = data;
+    if (g_str_equal(entry->name, search->name)) {
+        search->found = TRUE;
+        search->attr = entry->attr;
+    }
+    return 0;
+}
+
+/* 0 and its type, -ENOENT, or the error of the look. */
+static int look(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret)
+{
+    int error = ftp_client_stat(client, call, path, ret, NULL);
+    if (error != -EOPNOTSUPP)
+        return error;
+    g_autoptr(RemotePath) parent = remote_path_parent(path);
+    if (!parent)
+        return -EOPNOTSUPP;
+    g_autofree char *name = name_codec_to_local(client->codec, remote_path_name(path));
+    Search search = {.name = name};
+    error = ftp_client_list(client, call, parent, search_entry, NULL, &search);
+    if (error < 0)
+        return error;
+    if (!search.found)
+        return -ENOENT;
+    *ret = search.attr;
+    return 0;
+}
+
+typedef struct {
+    ListEntryFunc func;
+    FtpAttr *attr;
+    char *target;
+    gboolean found;
+} StatEntry;
+
+static int stat_entry(const ListEntry *entry, gpointer data)
+{
+    StatEntry *stat = data;
+    if (!stat->found) {
+        stat->found = TRUE;
+        *stat->attr = entry->attr;
+        stat->target = g_strdup(entry->target);
+    }
+    return 0;
+}
+
+int ftp_client_stat(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret, char **ret_target)
+{
+    if (!ftp_features_has(client->server->features, FTP_FEATURE_MLST) ||
+        g_atomic_int_get(&client->server->mlsd_refused) || client->config->listing == FTP_LISTING_LIST ||
+        client->config->listing == FTP_LISTING_STAT)
+        return -EOPNOTSUPP;
+
+    g_autofree char *command = ftp_command("MLST", path);
+    g_autofree char *reply = NULL;
+    int error = ftp_client_command(client, call, command, &reply, NULL);
+    if (error == -EOPNOTSUPP && reply && g_str_has_prefix(reply, "501"))
+        return -ENOENT; /* some say 501 of a path that is not there (DESIGN section 6) */
+    if (error == -EREMOTEIO || error == -EAGAIN)
+        return -ENOENT;
+    if (error < 0)
+        return error;
+
+    FtpAttr attr = {0};
+    StatEntry stat = {.attr = &attr};
+    g_autoptr(ListParser) parser =
+        list_parser_new(LIST_FORMAT_MLST, g_get_real_time() / G_USEC_PER_SEC, client->zone, stat_entry, &stat);
+    g_auto(GStrv) lines = g_strsplit(reply, "\n", -1);
+    for (guint i = 0; lines[i]; i++) {
+        if (g_str_has_prefix(lines[i], "250"))
+            continue;
+        list_parser_feed(parser, lines[i], strlen(lines[i]));
+        list_parser_feed(parser, "\n", 1);
+    }
+    list_parser_finish(parser);
+    if (!stat.found) {
+        g_free(stat.target);
+        return -EOPNOTSUPP; /* not understood: a listing may tell */
+    }
+    *ret = attr;
+    if (ret_target && stat.target)
+        *ret_target = name_codec_to_local(client->codec, stat.target);
+    else if (ret_target)
+        *ret_target = NULL;
+    g_free(stat.target);
+    return 0;
+}
+
+/* "213 1234": what stands behind the code; NULL when it is no 213. */
+static const char *value_of(const char *reply)
+{
+    return reply && g_str_has_prefix(reply, "213 ") ? reply + 4 : NULL;
+}
+
+/* YYYYMMDDhhmmss[.sss], UTC (RFC 3659, 2.3). */
+static gboolean parse_time(const char *text, gint64 *ret)
+{
+    int parts[6];
+    static const int widths[] = {4, 2, 2, 2, 2, 2};
+    for (int i = 0; i < 6; i++) {
+        parts[i] = 0;
+        for (int k = 0; k < widths[i]; k++, text++) {
+            if (!g_ascii_isdigit(*text))
+                return FALSE;
+            parts[i] = parts[i] * 10 + (*text - '0');
+        }
+    }
+    g_autoptr(GDateTime) time =
+        g_date_time_new_utc(parts[0], parts[1], parts[2], parts[3], parts[4], MIN(parts[5], 59));
+    if (!time)
+        return FALSE;
+    *ret = g_date_time_to_unix(time);
+    return TRUE;
+}
+
+typedef struct {
+    FtpWork work;
+    const RemotePath *path;
+    FtpAttr attr;
+    int size_code, time_code;
+} SizeWork;
+
+/* SIZE means bytes only in TYPE I (RFC 3659, 4.3). */
+static int run_size(FtpSession *session, FtpWork *base)
+{
+    SizeWork *work = (SizeWork *)base;
+    const char *commands[3];
+    guint n = 0;
+    g_autofree char *size = ftp_command("SIZE", work->path);
+    g_autofree char *time = ftp_command("MDTM", work->path);
+    if (ftp_session_type(session) != 'I')
+        commands[n++] = "TYPE I";
+    commands[n++] = size;
+    commands[n++] = time;
+    int error = ftp_session_commands(session, base->bound, commands, n);
+    if (error < 0)
+        return error;
+    work->attr = (FtpAttr){.type = FTP_TYPE_FILE};
+    work->size_code = ftp_session_reply(session, n - 2)->code;
+    work->time_code = ftp_session_reply(session, n - 1)->code;
+    const char *value = value_of(ftp_session_reply(session, n - 2)->lines->str);
+    guint64 bytes;
+    g_autofree char *digits = value ? g_strndup(value, strspn(value, "0123456789")) : NULL;
+    if (digits && g_ascii_string_to_unsigned(digits, 10, 0, G_MAXINT64, &bytes, NULL)) {
+        work->attr.size = (gint64)bytes;
+        work->attr.has |= FTP_HAS_SIZE;
+    }
+    value = value_of(ftp_session_reply(session, n - 1)->lines->str);
+    if (value && parse_time(value, &work->attr.mtime)) {
+        work->attr.mtime_precision = 1;
+        work->attr.has |= FTP_HAS_MTIME;
+    }
+    return 0;
+}
+
+int ftp_client_size_and_time(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret)
+{
+    SizeWork work = {.work = {.func = run_size, .type = 'I'}, .path = path};
+    int error = ftp_client_run(client, call, &work.work);
+    if (error < 0)
+        return error;
+    if (work.attr.has == 0)
+        return ftp_error_from_reply(work.size_code) == -EOPNOTSUPP ? -EOPNOTSUPP : -EREMOTEIO;
+    *ret = work.attr;
+    return 0;
+}
+
+/* ---- Changing ---- */
+
+int ftp_client_mkdir(FtpClient *client, const FtpCall *call, const RemotePath *path)
+{
+    g_autofree char *command = ftp_command("MKD", path);
+    gboolean unsure = FALSE;
+    FtpAttr attr;
+    int error = ftp_client_command(client, call, command, NULL, &unsure);
+    if (error < 0 && unsure && look(client, call, path, &attr) == 0 && attr.type == FTP_TYPE_DIR)
+        return 0;
+    return error;
+}
+
+static int remove_name(FtpClient *client, const FtpCall *call, const char *verb, const RemotePath *path)
+{
+    g_autofree char *command = ftp_command(verb, path);
+    gboolean unsure = FALSE;
+    FtpAttr attr;
+    int error = ftp_client_command(client, call, command, NULL, &unsure);
+    if (error < 0 && unsure && look(client, call, path, &attr) == -ENOENT)
+        return 0;
+    return error;
+}
+
+int ftp_client_rmdir(FtpClient *client, const FtpCall *call, const RemotePath *path)
+{
+    return remove_name(client, call, "RMD", path);
+}
+
+int ftp_client_delete(FtpClient *client, const FtpCall *call, const RemotePath *path)
+{
+    return remove_name(client, call, "DELE", path);
+}
+
+int ftp_client_rename(FtpClient *client, const FtpCall *call, const RemotePath *from, const RemotePath *to)
+{
+    g_autofree char *rnfr = ftp_command("RNFR", from);
+    g_autofree char *rnto = ftp_command("RNTO", to);
+    const char *const commands[] = {rnfr, rnto};
+    CommandWork work = {0};
+    int error = send_commands(client, call, &work, commands, 2, 0);
+    if (error == 0)
+        error = work.codes[0] >= 400 ? ftp_error_from_reply((int)work.codes[0])
+                                     : ftp_error_from_reply((int)work.codes[1]);
+    FtpAttr attr;
+    if (error < 0 && work.work.unsure && look(client, call, from, &attr) == -ENOENT && look(client, call, to, &attr) == 0)
+        return 0;
+    return error;
+}
+
+static gboolean is_unknown(int error)
+{
+    return error == -EOPNOTSUPP;
+}
+
+int ftp_client_set_mtime(FtpClient *client, const FtpCall *call, const RemotePath *path, gint64 mtime)
+{
+    FtpServer *server = client->server;
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(mtime);
+    if (!time)
+        return -EINVAL;
+    g_autofree char *stamp = g_date_time_format(time, "%Y%m%d%H%M%S");
+    int error = -EOPNOTSUPP;
+
+    if (strlen(stamp) != 14)
+        return -EINVAL; /* a year that the format has no room for */
+    if (ftp_features_may_try(server->features, FTP_FEATURE_MFMT)) {
+        g_autofree char *command = ftp_command_with("MFMT", stamp, path);
+        error = ftp_client_command(client, call, command, NULL, NULL);
+        if (!is_unknown(error))
+            return error;
+        ftp_features_learn(server->features, FTP_FEATURE_MFMT, FALSE);
+    }
+    if (!g_atomic_int_get(&server->mdtm_set_refused)) {
+        g_autofree char *command = ftp_command_with("MDTM", stamp, path);
+        g_autofree char *reply = NULL;
+        error = ftp_client_command(client, call, command, &reply, NULL);
+        if (error == 0)
+            return 0;
+        if (is_unknown(error))
+            g_atomic_int_set(&server->mdtm_set_refused, TRUE);
+        else if (error != -EREMOTEIO) /* 550: it may have taken the time for a part of the name */
+            return error;
+    }
+    if (ftp_features_may_try(server->features, FTP_FEATURE_SITE_UTIME)) {
+        g_autofree char *times = g_strdup_printf("%s %s %s UTC", stamp, stamp, stamp);
+        g_autofree char *site = ftp_command("SITE UTIME", path);
+        g_autofree char *command = g_strconcat(site, " ", times, NULL);
+        error = ftp_client_command(client, call, command, NULL, NULL);
+        if (is_unknown(error))
+            ftp_features_learn(server->features, FTP_FEATURE_SITE_UTIME, FALSE);
+    }
+    return error;
+}
+
+int ftp_client_set_mode(FtpClient *client, const FtpCall *call, const RemotePath *path, guint mode)
+{
+    FtpFeatures *features = client->server->features;
+    int error = -EOPNOTSUPP;
+
+    if (ftp_features_may_try(features, FTP_FEATURE_SITE_CHMOD)) {
+        g_autofree char *octal = g_strdup_printf("%03o", mode & 07777);
+        g_autofree char *command = ftp_command_with("SITE CHMOD", octal, path);
+        error = ftp_client_command(client, call, command, NULL, NULL);
+        if (!is_unknown(error))
+            return error;
+        ftp_features_learn(features, FTP_FEATURE_SITE_CHMOD, FALSE);
+    }
+    if (ftp_features_has(features, FTP_FEATURE_MFF_UNIX_MODE)) {
+        g_autofree char *fact = g_strdup_printf("UNIX.mode=0%03o;", mode & 07777);
+        g_autofree char *command = ftp_command_with("MFF", fact, path);
+        error = ftp_client_command(client, call, command, NULL, NULL);
+    }
+    return error;
+}
+
+int ftp_client_symlink(FtpClient *client, const FtpCall *call, const char *target, const RemotePath *path)
+{
+    FtpFeatures *features = client->server->features;
+    if (!ftp_features_may_try(features, FTP_FEATURE_SITE_SYMLINK))
+        return -EOPNOTSUPP;
+    if (target[0] == '\0' || strpbrk(target, " \t\r\n"))
+        return -EINVAL;
+    g_autofree char *command = ftp_command_with("SITE SYMLINK", target, path);
+    gboolean unsure = FALSE;
+    int error = ftp_client_command(client, call, command, NULL, &unsure);
+    if (is_unknown(error))
+        ftp_features_learn(features, FTP_FEATURE_SITE_SYMLINK, FALSE);
+    FtpAttr attr;
+    if (error < 0 && unsure && look(client, call, path, &attr) == 0)
+        return 0;
+    return error;
+}
+
+int ftp_client_available(FtpClient *client, const FtpCall *call, const RemotePath *dir, gint64 *ret_bytes)
+{
+    if (!ftp_features_has(client->server->features, FTP_FEATURE_AVBL))
+        return -EOPNOTSUPP;
+    g_autofree char *command = ftp_command("AVBL", dir);
+    g_autofree char *reply = NULL;
+    int error = ftp_client_command(client, call, command, &reply, NULL);
+    if (error < 0)
+        return error;
+    const char *value = value_of(reply);
+    g_autofree char *digits = value ? g_strndup(value, strspn(value, "0123456789")) : NULL;
+    guint64 bytes;
+    if (!digits || !g_ascii_string_to_unsigned(digits, 10, 0, G_MAXINT64, &bytes, NULL))
+        return -EPROTO;
+    *ret_bytes = (gint64)bytes;
+    return 0;
+}

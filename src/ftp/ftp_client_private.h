@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a client: how an operation is run, for ftp_client.c (names and attributes), ftp_client_list.c and
+ * ftp_client_io.c. */
+#pragma once
+
+#include "base/name_codec.h"
+#include "ftp/ftp_client.h"
+#include "ftp_pool.h"
+
+struct FtpClient {
+    const FtpConfig *config;
+    Stats *stats;
+    FtpServer *server;
+    FtpPool *pool;
+    NameCodec *codec;
+    GTimeZone *zone;
+    gint away; /* atomic: the last try to connect or log in failed */
+};
+
+typedef struct FtpWork FtpWork;
+
+/* An operation on a session that is open: 0 or -errno; the session knows what kind of failure it was. */
+typedef int (*FtpWorkFunc)(FtpSession *session, FtpWork *work);
+
+struct FtpWork {
+    FtpWorkFunc func;
+    const Bound *bound;    /* set by ftp_client_run() for the function */
+    char type;             /* as for ftp_pool_take() */
+    FtpTransfer *transfer; /* or NULL */
+    gboolean final;        /* set by the function: a failure is not to be tried again */
+    gboolean unsure;       /* set by ftp_client_run(): an earlier try may have been carried out, no reply came */
+};
+
+/* Takes a session, opens it, runs the work there, gives the session back; again after failures that may pass, while `retry`
+ * lasts. */
+int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work);
+
+/* One command; the reply's text, where wanted, is copied. */
+int ftp_client_command(FtpClient *client, const FtpCall *call, const char *command, char **ret_reply,
+                       gboolean *ret_unsure);

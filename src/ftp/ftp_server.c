@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "ftp_server.h"
+
+FtpServer *ftp_server_new(const FtpConfig *config)
+{
+    FtpServer *server = g_new0(FtpServer, 1);
+    server->features = ftp_features_new();
+    server->active = config->mode == FTP_MODE_ACTIVE;
+    server->epsv_refused = config->epsv == FTP_SWITCH_OFF;
+    server->home = g_strdup("");
+    server->root = g_strdup("");
+    server->greeting = g_strdup("");
+    g_mutex_init(&server->lock);
+    return server;
+}
+
+void ftp_server_free(FtpServer *server)
+{
+    if (!server)
+        return;
+    ftp_features_free(server->features);
+    g_free(server->home);
+    g_free(server->root);
+    g_free(server->greeting);
+    g_mutex_clear(&server->lock);
+    g_free(server);
+}
+
+/* The mount's root by the path of the source: absolute from the server's root, or below the login directory, which is
+ * made absolute when the server told it, so that no command depends on a working directory. */
+static char *root_of(const char *home, const char *path)
+{
+    if (!path || path[0] == '\0')
+        return g_strdup(home);
+    if (path[0] == '/')
+        return g_strdup(path);
+    if (home[0] == '\0')
+        return g_strdup(path);
+    return g_strconcat(home, g_str_has_suffix(home, "/") ? "" : "/", path, NULL);
+}
+
+void ftp_server_learn(FtpServer *server, const FtpConfig *config, const char *home, const char *greeting)
+{
+    g_mutex_lock(&server->lock);
+    if (!g_atomic_int_get(&server->features_known)) {
+        g_free(server->home);
+        g_free(server->root);
+        g_free(server->greeting);
+        server->home = g_strdup(home && home[0] == '/' ? home : "");
+        server->root = root_of(server->home, config->path);
+        server->greeting = g_strdup(greeting ? greeting : "");
+        g_atomic_int_set(&server->features_known, TRUE);
+    }
+    g_mutex_unlock(&server->lock);
+}
