@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The order matters. Everything that can be wrong is found while a person still looks at the terminal: usage, credentials,
- * login, the mount itself. Then the process forks into the background (fuse_daemonize()), which ends all threads but this
- * one, so no thread is started before: the probe runs here and keeps its session, and the fs floor starts its threads when
- * FUSE calls its init. After the loop everything is taken down in the reverse order.
+ * The order matters. Everything that can be wrong is found while a person still looks at the terminal: usage,
+ * credentials, login, the mount itself. Then the process forks into the background (fuse_daemonize()), which ends all
+ * threads but this one, so no thread is started before: the probe runs here and keeps its session, and the fs floor
+ * starts its threads when FUSE calls its init. After the loop everything is taken down in the reverse order.
  */
 #include "base/log.h"
 #include "base/stats.h"
@@ -25,11 +25,15 @@
 /* As mount(8). */
 enum { EXIT_OK = 0, EXIT_USAGE = 1, EXIT_MOUNT = 32 };
 
+/* One or two lines; the second says what to do. */
 static int complain(const char *text, int code)
 {
-    g_autofree char *shown = log_printable(text, 2000);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", 2);
 
-    g_printerr("ftpfs: %s\n", shown);
+    for (gsize i = 0; lines[i] != NULL; i++) {
+        g_autofree char *shown = log_printable(lines[i], 2000);
+        g_printerr("%s%s\n", i == 0 ? "ftpfs: " : "  ", shown);
+    }
     return code;
 }
 
@@ -85,7 +89,7 @@ static int serve(struct fuse *fuse, const Options *options, Log *log)
     }
     if (!options->foreground)
         log_to_syslog(log);
-    umask(0); /* modes come from the kernel, which has applied the caller's umask */
+    umask(0);                         /* modes come from the kernel, which has applied the caller's umask */
     int result = loop(fuse, options); /* the number of a signal when one ended it: that is a clean end */
     fuse_remove_signal_handlers(fuse_get_session(fuse));
     if (result >= 0)

@@ -40,6 +40,9 @@ const char *remote_path_name(const RemotePath *path);
  * is set: set it. Owned by the caller. */
 char *remote_path_url(const RemotePath *path);
 
+/* TRUE when a control character is in it: libcurl does not take such a path in a URL. */
+gboolean remote_path_has_control(const RemotePath *path);
+
 gboolean remote_path_equal(const RemotePath *a, const RemotePath *b);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RemotePath, remote_path_unref)

@@ -18,8 +18,8 @@ typedef struct DirCache DirCache;
 typedef struct DirListing DirListing;
 typedef struct DirBuilder DirBuilder;
 
-/* Adds an entry to the listing that is being loaded; strings are copied. A name that came already is replaced. 0 or -ENOMEM/-EFBIG
- * when the listing grows past what the cache may hold. */
+/* Adds an entry to the listing that is being loaded; strings are copied. A name that came already is replaced. 0, or
+ * -EFBIG when the listing grows past what the cache may hold. */
 int dir_builder_add(DirBuilder *builder, const ListEntry *entry);
 void dir_builder_restart(DirBuilder *builder);
 
@@ -46,7 +46,8 @@ int dir_cache_list_since(DirCache *cache, const Bound *bound, const char *path, 
 /* What is known of one name without the network. 0: *ret (and, where wanted, a copy of the link's target); -ENOENT: it
  * is known not to be there; -EAGAIN: not known (or older than `max_age` µs; -1 takes the configured ttl).
  * `ret_age` (may be NULL): µs since the server, or we ourselves, said so. */
-int dir_cache_lookup(DirCache *cache, const char *path, gint64 max_age, FtpAttr *ret, char **ret_target, gint64 *ret_age);
+int dir_cache_lookup(DirCache *cache, const char *path, gint64 max_age, FtpAttr *ret, char **ret_target,
+                     gint64 *ret_age);
 
 /* TRUE when a fresh listing of the directory is there, so that readdir needs no network. */
 gboolean dir_cache_has_listing(DirCache *cache, const char *path);
@@ -61,7 +62,8 @@ void dir_cache_note_absent(DirCache *cache, const char *path, guint64 stamp);
  * it is put again without it, or removed. */
 void dir_cache_put(DirCache *cache, const char *path, const FtpAttr *attr, const char *target, gboolean pinned);
 void dir_cache_remove(DirCache *cache, const char *path); /* with all below it */
-void dir_cache_rename(DirCache *cache, const char *from, const char *to); /* with all below it; the old target is gone */
+/* With all below it; the old target is gone. */
+void dir_cache_rename(DirCache *cache, const char *from, const char *to);
 void dir_cache_put_empty_dir(DirCache *cache, const char *path, const FtpAttr *attr); /* made by mkdir */
 
 /* Forget: the listing of this directory, and the note of this name, are asked for again. */

@@ -18,8 +18,8 @@ typedef struct {
     guint retry;      /* seconds without progress after which a broken stream is given up */
 } FileReaderConfig;
 
-/* `size`: what the file's attributes say, -1 when they don't; reads end there or at the true end of the file, whichever the server proves.
- * The path is referenced. */
+/* `size`: what the file's attributes say, -1 when they don't; reads end there or at the true end of the file, whichever
+ * the server proves. The path is referenced. */
 FileReader *file_reader_new(FtpClient *client, const RemotePath *path, gint64 size, const FileReaderConfig *config);
 
 /* Ends the streams; waits for their threads (a second or so). */

@@ -41,6 +41,10 @@ int open_file_truncate(OpenFile *file, const Bound *bound, gint64 size);
 /* Uploads what was changed and returns when the server has it and its size was checked: 0 or the true errno. */
 int open_file_flush(OpenFile *file, const Bound *bound);
 
+/* TRUE when the server is still to be told that the file is empty, and nothing else: it was made or cut to nothing, and
+ * not written to since. */
+gboolean open_file_is_blank(OpenFile *file);
+
 /* The end of one handle opened with `flags`. The last one uploads what is still unsent (nobody can be told of an error any more:
  * it is logged, and the bytes are kept in spool/lost+found) and frees the file. */
 void open_file_release(OpenFile *file, int flags);

@@ -96,8 +96,9 @@ void ftp_transfer_cut(FtpTransfer *transfer);
 /* TRUE when somebody with a higher claim waits for a session and this transfer should give up its own soon. */
 gboolean ftp_transfer_wanted(const FtpTransfer *transfer);
 
-/* Called (on the thread of the one who waits, no lock held) when the session becomes wanted. Set before the transfer
- * starts. The function may call ftp_transfer_cut(). */
+/* Called (on the thread of the one who waits) when the session becomes wanted. The function may call
+ * ftp_transfer_cut(). Setting NULL waits until a call that is under way is over: do that, without a lock that the
+ * function takes, before what `data` points to is freed. */
 void ftp_transfer_set_wanted_func(FtpTransfer *transfer, void (*func)(gpointer data), gpointer data);
 
 /* Takes the bytes that came. Returns 0 for more, 1 for enough (cut here; the bytes given were taken), or a -errno that
@@ -124,7 +125,8 @@ typedef enum { FTP_STORE_WHOLE /* STOR */, FTP_STORE_APPEND /* APPE */ } FtpStor
 
 /* Uploads and waits for the server's 226. FTP_STORE_WHOLE is begun anew when the connection breaks, while `retry`
  * lasts; FTP_STORE_APPEND is not: -EIO then, and the caller looks at the size. `size` in bytes, or -1 when the end
- * comes when the source says so. */
+ * comes when the source says so. -EINVAL for a path with a control character, which libcurl does not take for an upload:
+ * store it under another name and rename it. */
 int ftp_client_store(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpStore how, gint64 size,
                      FtpSourceFunc source, gpointer data);
 
@@ -139,6 +141,10 @@ typedef struct {
 } FtpClientState;
 
 void ftp_client_state(FtpClient *client, FtpClientState *ret);
+
+/* The last sentence of the log about data connections ("... was refused; using active mode ..."), NULL while there is
+ * none. Owned by the caller. Thread-safe. */
+char *ftp_client_mode_note(FtpClient *client);
 
 /* The root of the mount on the server ("/home/u/pub"). */
 const char *ftp_client_root(const FtpClient *client);

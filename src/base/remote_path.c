@@ -139,6 +139,14 @@ char *remote_path_url(const RemotePath *path)
     return g_string_free(url, FALSE);
 }
 
+gboolean remote_path_has_control(const RemotePath *path)
+{
+    for (const char *p = remote_path_bytes(path); *p; p++)
+        if ((guchar)*p < 0x20)
+            return TRUE;
+    return FALSE;
+}
+
 gboolean remote_path_equal(const RemotePath *a, const RemotePath *b)
 {
     return a == b || strcmp(a->bytes, b->bytes) == 0;

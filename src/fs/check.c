@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first steps, name and TCP connection, are done here and not by libcurl, because they tell apart what libcurl's one
- * error can't: an unknown name, a refused port, a firewall that drops. The rest goes through the same client as a mount,
- * so that what works here works there. Through a proxy the first two steps would test the wrong thing: left out.
+ * The first steps, name and TCP connection, are done here and not by libcurl, because they tell apart what libcurl's
+ * one error can't: an unknown name, a refused port, a firewall that drops. The rest goes through the same client as a
+ * mount, so that what works here works there. Through a proxy the first two steps would test the wrong thing: left out.
  */
 #include "fs/check.h"
 
@@ -19,8 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define EXIT_NO     32
-#define TEXT_SHOWN  300
+#define EXIT_NO    32
+#define TEXT_SHOWN 300
 
 static void step_ok(FILE *out, const char *what, const char *text)
 {
@@ -32,7 +32,9 @@ static void step_ok(FILE *out, const char *what, const char *text)
 
 static int step_failed(FILE *out, const char *what, const char *text)
 {
-    g_autofree char *shown = log_printable(text, 2 * TEXT_SHOWN);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    g_autofree char *joined = g_strjoinv(" ", lines);
+    g_autofree char *shown = log_printable(joined, 2 * TEXT_SHOWN);
 
     fprintf(out, "%-12s FAILED  %s\n", what, shown);
     fflush(out);
@@ -205,14 +207,14 @@ static int check_listing(const FtpConfig *ftp, FtpClient *client, FILE *out)
         result = ftp_client_list(client, &call, root, count_entry, count_anew, &entries);
     if (result != 0) {
         g_autofree char *text = g_strdup_printf("%s: %s; a firewall between here and the server may stop data "
-                                                "connections, then try mode=active", ftp_client_root(client),
-                                                g_strerror(-result));
+                                                "connections, then try mode=active",
+                                                ftp_client_root(client), g_strerror(-result));
         return step_failed(out, "listing", text);
     }
     ftp_client_state(client, &state);
-    g_autofree char *text = g_strdup_printf("%s has %" G_GUINT64_FORMAT " entries (%s, %s mode)",
-                                            ftp_client_root(client), entries, state.listing,
-                                            state.active ? "active" : "passive");
+    g_autofree char *text =
+        g_strdup_printf("%s has %" G_GUINT64_FORMAT " entries (%s, %s mode)", ftp_client_root(client), entries,
+                        state.listing, state.active ? "active" : "passive");
     step_ok(out, "listing", text);
     return 0;
 }

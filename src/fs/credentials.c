@@ -144,8 +144,10 @@ static gboolean parse_file(Options *options, char *text, char **ret_user, char *
             g_ptr_array_add(options->warnings,
                             g_strdup_printf("%s, line %u: FTP has no domain; the line is ignored", path, number));
         else
-            return fail(error, "the credentials file %s: line %u is not understood; lines are username=NAME and "
-                               "password=PASSWORD", path, number);
+            return fail(error,
+                        "the credentials file %s: line %u is not understood; lines are username=NAME and "
+                        "password=PASSWORD",
+                        path, number);
     }
     return TRUE;
 }
@@ -238,7 +240,8 @@ static gboolean from_terminal(Options *options, GError **error)
             close(tty);
         return fail(error,
                     "no password for the user '%s' at %s, and no terminal to ask on; use credentials=FILE, netrc or "
-                    "password_stdin", ftp->user, ftp->host);
+                    "password_stdin",
+                    ftp->user, ftp->host);
     }
     g_autofree char *question = g_strdup_printf("Password of %s at %s: ", ftp->user, ftp->host);
     silent = before;

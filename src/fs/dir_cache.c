@@ -288,7 +288,8 @@ static int lookup_locked(const DirCache *cache, const char *path, gint64 max_age
     return r;
 }
 
-int dir_cache_lookup(DirCache *cache, const char *path, gint64 max_age, FtpAttr *ret, char **ret_target, gint64 *ret_age)
+int dir_cache_lookup(DirCache *cache, const char *path, gint64 max_age, FtpAttr *ret, char **ret_target,
+                     gint64 *ret_age)
 {
     Found result = {ret, ret_target, ret_age};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of dir_cache: how a listing is built and joined with what is known since. Listings are immutable once built. */
+/* Inside of dir_cache: how a listing is built. It is immutable once others see it. */
 #pragma once
 
 #include "fs/dir_cache.h"

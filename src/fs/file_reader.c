@@ -7,6 +7,9 @@
  * another one. A stream can lose what a read wants only between the moment when the read chose it and the moment when
  * it asks the buffer; a read to which that happens again and again gets a stream of its own that no other read joins.
  *
+ * A read that has waited for a server that is away, and failed, is asked again by the kernel at once, page by page.
+ * Such reads get the same error without waiting anew (`failed_until`).
+ *
  * Threads are not joined: they count themselves out (`running`) when they no longer use the client, and hold a
  * reference, so that file_reader_free() waits for the network at most as long as a cut takes. The references are an
  * atomic integer and not a GRefCount so that ThreadSanitizer sees them.
@@ -17,6 +20,8 @@
 
 #include <errno.h>
 
+#define FAILED_AFTER  G_USEC_PER_SEC /* a read that waited so long before it failed ... */
+#define FAILED_FOR    G_USEC_PER_SEC /* ... makes those fail that begin within this time */
 #define ROUNDS_SHARED 3 /* tries on shared streams without a byte before a read gets one of its own */
 
 struct FileReader {
@@ -29,8 +34,10 @@ struct FileReader {
     GCond changed; /* a stream ended, or a read did */
     /* lock guards all below */
     RemotePath *path;
-    GPtrArray *streams; /* FileStream */
-    guint running;      /* threads */
+    GPtrArray *streams;  /* FileStream */
+    guint running;       /* threads */
+    int failed;          /* -errno of a read that had waited */
+    gint64 failed_until; /* µs, monotonic: until then other reads get the same */
 };
 
 static void file_reader_unref(FileReader *reader)
@@ -168,6 +175,8 @@ static int file_reader_take(FileReader *reader, const Bound *bound, gint64 offse
             *ret = file_stream_ref(stream);
             return 0;
         }
+        if (g_get_monotonic_time() < reader->failed_until)
+            return reader->failed;
         if (file_reader_make_room(reader))
             return file_reader_open_stream(reader, offset, size, shared, ret);
         int error = bound_wait(bound, &reader->changed, &reader->lock);
@@ -190,11 +199,18 @@ static gssize file_reader_step(FileReader *reader, const Bound *bound, void *byt
         return error == -EAGAIN ? -EIO : error;
 
     gboolean end = FALSE;
+    gint64 begun = g_get_monotonic_time();
     gssize n = file_stream_read(stream, bound, bytes, size, offset, &end);
+    gint64 now = g_get_monotonic_time();
 
     g_mutex_lock(&reader->lock);
-    if (n < 0 && n != -ENODATA && end)
+    if (n < 0 && n != -ENODATA && n != -EINTR && end) {
         g_ptr_array_remove(reader->streams, stream); /* the next read tries anew */
+        if (now - begun >= FAILED_AFTER) {
+            reader->failed = (int)n;
+            reader->failed_until = now + FAILED_FOR;
+        }
+    }
     g_cond_broadcast(&reader->changed);
     g_mutex_unlock(&reader->lock);
     if (!shared)

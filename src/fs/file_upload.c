@@ -66,7 +66,9 @@ static void upload_delete(Upload *upload, const char *path)
 {
     FtpClient *client = upload->file->files->client;
     g_autoptr(RemotePath) remote = NULL;
-    if (ftp_client_path(client, path, &remote) < 0)
+    FtpClientState state;
+    ftp_client_state(client, &state);
+    if (state.away || ftp_client_path(client, path, &remote) < 0)
         return;
     Bound bound = bound_seconds(CLEANUP_SECONDS);
     FtpCall call = {.bound = &bound, .priority = FTP_PRIORITY_TRANSFER};
@@ -110,11 +112,38 @@ static void upload_keep_mode(Upload *upload, const Bound *bound, const char *pri
         g_info("the mode of %s could not be kept: %s", upload->path, g_strerror(-error));
 }
 
+/* Whether the server has all of it, before it replaces what was there: some say 226 and have less. -EIO: it has not. */
+static int upload_check(Upload *upload, const Bound *bound, const char *private_path)
+{
+    FtpClient *client = upload->file->files->client;
+    g_autoptr(RemotePath) remote = NULL;
+    FtpAttr attr = {0};
+    int error = ftp_client_path(client, private_path, &remote);
+    if (error < 0)
+        return error;
+    FtpCall call = {.bound = bound, .priority = FTP_PRIORITY_TRANSFER};
+    error = ftp_client_stat(client, &call, remote, &attr, NULL);
+    if (error == -EOPNOTSUPP || (error == 0 && !(attr.has & FTP_HAS_SIZE)))
+        error = ftp_client_size_and_time(client, &call, remote, &attr);
+    if (error == -EOPNOTSUPP || error == -EREMOTEIO || error == -EACCES)
+        return 0; /* it does not tell; the rename will show whether anything is there */
+    if (error == -ENOENT || (error == 0 && (attr.has & FTP_HAS_SIZE) && attr.size != upload->size))
+        return -EIO;
+    return error;
+}
+
 /* *ret_refused: the server does not let it be done this way. */
 static int upload_atomic(Upload *upload, const Bound *bound, gboolean *ret_refused)
 {
     g_autofree char *private_path = upload_private_path(upload->path);
     int error = upload_store(upload, bound, private_path);
+    int whole = error == 0 ? upload_check(upload, bound, private_path) : 0;
+    if (whole == -EIO) { /* once more */
+        error = upload_store(upload, bound, private_path);
+        whole = error == 0 ? upload_check(upload, bound, private_path) : 0;
+    }
+    if (error == 0)
+        error = whole;
     if (error == 0) {
         if (upload->on_server)
             upload_keep_mode(upload, bound, private_path);
@@ -126,10 +155,19 @@ static int upload_atomic(Upload *upload, const Bound *bound, gboolean *ret_refus
     return error;
 }
 
+/* A name that can't be stored to (ftp_client_store()), but renamed to. */
+static gboolean has_control(const char *path)
+{
+    for (const char *p = path; *p; p++)
+        if ((guchar)*p < 0x20)
+            return TRUE;
+    return FALSE;
+}
+
 static int upload_send(Upload *upload, const Bound *bound)
 {
     UploadMethod method = upload->file->files->options->upload;
-    if (method == UPLOAD_DIRECT || (method == UPLOAD_AUTO && !upload->on_server))
+    if (method == UPLOAD_DIRECT || (method == UPLOAD_AUTO && !upload->on_server && !has_control(upload->path)))
         return upload_direct(upload, bound);
 
     gboolean refused = FALSE;
@@ -180,7 +218,9 @@ static int upload_run(Upload *upload, const Bound *bound)
     for (int tries = 0; tries < 2; tries++) {
         error = upload_send(upload, bound);
         if (error == -EREMOTEIO)
-            return tree_explain(tree, bound, upload->path, TRUE, error);
+            error = tree_explain(tree, bound, upload->path, TRUE, error);
+        if (error == -EEXIST)
+            error = -EACCES; /* it is there, as it should be, and may not be written to */
         if (error < 0)
             return error;
 

@@ -45,6 +45,8 @@ static Bound call_bound(void)
 /* What the floors below use among themselves does not leave the house. */
 static int result(gssize r)
 {
+    if (r == -EAGAIN) /* a reply 450; programs take EAGAIN of a file for "no bytes yet" */
+        return -EBUSY;
     return r == -EREMOTEIO || r == -EPROTO ? -EIO : (int)r;
 }
 
@@ -271,7 +273,8 @@ static void fill_entries(const char *path, const OpenDir *dir, void *buffer, fus
         return;
     if (offset <= 1 && fill(buffer, "..", NULL, 2, 0) != 0)
         return;
-    for (guint i = offset < FIRST_OFFSET ? 0 : (guint)(offset - FIRST_OFFSET + 1); i < dir_listing_size(dir->listing); i++) {
+    guint first = offset < FIRST_OFFSET ? 0 : (guint)(offset - FIRST_OFFSET + 1);
+    for (guint i = first; i < dir_listing_size(dir->listing); i++) {
         ListEntry entry;
         struct stat st;
         dir_listing_entry(dir->listing, i, &entry);
@@ -397,16 +400,23 @@ static int op_truncate(const char *path, off_t size, struct fuse_file_info *fi)
     return result(open_files_truncate(this_fs()->files, &bound, path, size));
 }
 
+/* close(2). A shell that redirects opens the file, duplicates the descriptor and closes the first one before anything is
+ * written: sending the file there would show an empty one to others, and then send it twice. */
 static int op_flush(const char *path, struct fuse_file_info *fi)
 {
+    OpenFile *file = open_file_of(fi);
     Bound bound = call_bound();
 
-    return result(open_file_flush(open_file_of(fi), &bound));
+    if (open_file_is_blank(file) && fs_caller_holds(this_fs(), fuse_get_context()->pid, path))
+        return 0;
+    return result(open_file_flush(file, &bound));
 }
 
 static int op_fsync(const char *path, int only_data, struct fuse_file_info *fi)
 {
-    return op_flush(path, fi);
+    Bound bound = call_bound();
+
+    return result(open_file_flush(open_file_of(fi), &bound));
 }
 
 static int op_release(const char *path, struct fuse_file_info *fi)

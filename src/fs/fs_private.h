@@ -23,5 +23,9 @@ struct Fs {
 /* statfs(2) of the mount, from what is known: never waits for more than a moment. */
 void fs_fill_statvfs(Fs *fs, struct statvfs *ret);
 
+/* TRUE when the program `pid` has the file `path` of the mount open at the moment, by any descriptor. FALSE also when that
+ * can't be found out (a process of somebody else, or of another name space). */
+gboolean fs_caller_holds(const Fs *fs, pid_t pid, const char *path);
+
 /* The value of an attribute "user.ftpfs.NAME"; NULL when there is none. Owned by the caller. */
 char *fs_attribute(Fs *fs, const char *name);

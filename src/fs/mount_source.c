@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SOURCE is taken apart by hand and not by GUri or CURLU: both end the host at '?' and '#', refuse or misread a password
- * with '@', ':' or a lone '%', and would make a query or a fragment of a directory called "a?b". Here the authority goes
- * up to the first '/', and in it the last '@' ends the user and password, whose first ':' parts them. So the only byte
- * that a password must have encoded is '/' (%2F), and a '%' that two hexadecimal digits follow.
+ * SOURCE is taken apart by hand and not by GUri or CURLU: both end the host at '?' and '#', refuse or misread a
+ * password with '@', ':' or a lone '%', and would make a query or a fragment of a directory called "a?b". Here the
+ * authority goes up to the first '/', and in it the last '@' ends the user and password, whose first ':' parts them. So
+ * the only byte that a password must have encoded is '/' (%2F), and a '%' that two hexadecimal digits follow.
  */
 #include "fs/mount_source.h"
 
@@ -68,7 +68,8 @@ static gboolean decode(const char *text, const char *end, const char *what, char
         }
         if (c == '\r' || c == '\n' || c == '\0') {
             g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                        "SOURCE: the %s holds a line end or a NUL byte (%%0D, %%0A, %%00), which FTP can't carry", what);
+                        "SOURCE: the %s holds a line end or a NUL byte (%%0D, %%0A, %%00), which FTP can't carry",
+                        what);
             return FALSE;
         }
         g_string_append_c(decoded, c);

@@ -277,7 +277,8 @@ int open_file_start_empty(OpenFile *file)
     return error;
 }
 
-gssize open_file_write(OpenFile *file, const Bound *bound, const void *bytes, gsize size, gint64 offset, gboolean append)
+gssize open_file_write(OpenFile *file, const Bound *bound, const void *bytes, gsize size, gint64 offset,
+                       gboolean append)
 {
     g_mutex_lock(&file->lock);
     int error = open_file_need_spool(file, FALSE);
@@ -333,6 +334,14 @@ int open_file_flush(OpenFile *file, const Bound *bound)
     error = file_upload(file, bound);
     open_file_unclaim(file);
     return error;
+}
+
+gboolean open_file_is_blank(OpenFile *file)
+{
+    g_mutex_lock(&file->lock);
+    gboolean blank = file->dirty && file->spool && spool_file_size(file->spool) == 0;
+    g_mutex_unlock(&file->lock);
+    return blank;
 }
 
 /* ---- The end ---- */

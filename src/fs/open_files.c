@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define PAGES_MOST 10000
-#define EXCLUSIVE_AGE G_USEC_PER_SEC /* O_EXCL: "no such name" has to be so new */
+#define EXCLUSIVE_AGE 0 /* O_EXCL, RENAME_NOREPLACE: programs make lock files by it, so the server is asked */
 
 OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, Stats *stats, GError **error)
 {

@@ -24,23 +24,55 @@ static const char *const cwd_choices[] = {"multicwd", "singlecwd", "nocwd", NULL
 #define PARSE(field) .place = PLACE_PARSE, .offset = offsetof(OptionParse, field)
 
 /* The shapes of a line. */
-#define SWITCH(n, g, ...) {.name = (n), .argument = "on|off", .kind = OPTION_SWITCH, .group = (g), __VA_ARGS__}
-#define FLAG(n, g, ...)   {.name = (n), .kind = OPTION_FLAG, .group = (g), __VA_ARGS__}
+#define SWITCH(n, g, ...)                                                                                              \
+    {                                                                                                                  \
+        .name = (n), .argument = "on|off", .kind = OPTION_SWITCH, .group = (g), __VA_ARGS__                            \
+    }
+#define FLAG(n, g, ...)                                                                                                \
+    {                                                                                                                  \
+        .name = (n), .kind = OPTION_FLAG, .group = (g), __VA_ARGS__                                                    \
+    }
 #define CHOICE(n, g, c, ...)                                                                                           \
-    {.name = (n), .argument = "", .kind = OPTION_CHOICE, .group = (g), .choices = (c), __VA_ARGS__}
+    {                                                                                                                  \
+        .name = (n), .argument = "", .kind = OPTION_CHOICE, .group = (g), .choices = (c), __VA_ARGS__                  \
+    }
 #define NUMBER(n, arg, g, lo, hi, ...)                                                                                 \
-    {.name = (n), .argument = (arg), .kind = OPTION_NUMBER, .group = (g), .min = (lo), .max = (hi), __VA_ARGS__}
+    {                                                                                                                  \
+        .name = (n), .argument = (arg), .kind = OPTION_NUMBER, .group = (g), .min = (lo), .max = (hi), __VA_ARGS__     \
+    }
 #define SECONDS(n, g, lo, ...) NUMBER(n, "SECONDS", g, lo, SECONDS_MAX, __VA_ARGS__)
-#define TEXT(n, arg, g, ...)   {.name = (n), .argument = (arg), .kind = OPTION_TEXT, .group = (g), __VA_ARGS__}
-#define PATH(n, arg, g, ...)   {.name = (n), .argument = (arg), .kind = OPTION_FILE, .group = (g), __VA_ARGS__}
-#define OCTAL(n, g, ...)       {.name = (n), .argument = "OCTAL", .kind = OPTION_OCTAL, .group = (g), __VA_ARGS__}
+#define TEXT(n, arg, g, ...)                                                                                           \
+    {                                                                                                                  \
+        .name = (n), .argument = (arg), .kind = OPTION_TEXT, .group = (g), __VA_ARGS__                                 \
+    }
+#define PATH(n, arg, g, ...)                                                                                           \
+    {                                                                                                                  \
+        .name = (n), .argument = (arg), .kind = OPTION_FILE, .group = (g), __VA_ARGS__                                 \
+    }
+#define OCTAL(n, g, ...)                                                                                               \
+    {                                                                                                                  \
+        .name = (n), .argument = "OCTAL", .kind = OPTION_OCTAL, .group = (g), __VA_ARGS__                              \
+    }
 #define SPECIAL(n, arg, g, f, ...)                                                                                     \
-    {.name = (n), .argument = (arg), .kind = OPTION_SPECIAL, .group = (g), .apply = (f), __VA_ARGS__}
-#define GONE(n, arg, text)    {.name = (n), .argument = (arg), .kind = OPTION_GONE, .group = GROUP_CURLFTPFS, .help = (text)}
+    {                                                                                                                  \
+        .name = (n), .argument = (arg), .kind = OPTION_SPECIAL, .group = (g), .apply = (f), __VA_ARGS__                \
+    }
+#define GONE(n, arg, text)                                                                                             \
+    {                                                                                                                  \
+        .name = (n), .argument = (arg), .kind = OPTION_GONE, .group = GROUP_CURLFTPFS, .help = (text)                  \
+    }
 #define REFUSED(n, arg, text)                                                                                          \
-    {.name = (n), .argument = (arg), .kind = OPTION_REFUSED, .group = GROUP_CURLFTPFS, .help = (text)}
-#define FUSE(n, arg, text)    {.name = (n), .argument = (arg), .kind = OPTION_FUSE, .group = GROUP_FUSE, .help = (text)}
-#define GENERIC(n, arg)       {.name = (n), .argument = (arg), .kind = OPTION_IGNORED, .group = GROUP_GENERIC}
+    {                                                                                                                  \
+        .name = (n), .argument = (arg), .kind = OPTION_REFUSED, .group = GROUP_CURLFTPFS, .help = (text)               \
+    }
+#define FUSE(n, arg, text)                                                                                             \
+    {                                                                                                                  \
+        .name = (n), .argument = (arg), .kind = OPTION_FUSE, .group = GROUP_FUSE, .help = (text)                       \
+    }
+#define GENERIC(n, arg)                                                                                                \
+    {                                                                                                                  \
+        .name = (n), .argument = (arg), .kind = OPTION_IGNORED, .group = GROUP_GENERIC                                 \
+    }
 
 static const OptionSpec table[] = {
     /* connection mode */
@@ -80,8 +112,13 @@ static const OptionSpec table[] = {
             .help = "how long an operation waits for a server that is away; 0: fail at once"),
 
     /* TLS */
-    {.name = "tls", .argument = "", .kind = OPTION_SPECIAL, .group = GROUP_TLS, .choices = tls_choices,
-     .apply = option_apply_tls, .default_text = "off; implicit with ftps://, on with ftpes://",
+    {.name = "tls",
+     .argument = "",
+     .kind = OPTION_SPECIAL,
+     .group = GROUP_TLS,
+     .choices = tls_choices,
+     .apply = option_apply_tls,
+     .default_text = "off; implicit with ftps://, on with ftpes://",
      .help = "encrypt (try: where the server can; on: AUTH TLS or fail)"},
     SWITCH("tls_data", GROUP_TLS, FTP(tls_data), .default_text = "on", .help = "encrypt data connections, too"),
     SPECIAL("tls_verify", "on|off", GROUP_TLS, option_apply_tls_verify, .default_text = "on",
@@ -137,8 +174,14 @@ static const OptionSpec table[] = {
             .help = "how long listings and attributes are believed"),
     SECONDS("negative_ttl", GROUP_CACHE, 0, OPT(negative_ttl), .default_text = "5",
             .help = "how long \"no such file\" is believed"),
-    {.name = "read_ahead", .argument = "SIZE", .kind = OPTION_SIZE, .group = GROUP_CACHE, OPT(read_ahead),
-     .max = G_MAXINT32, .default_text = "8M", .help = "at most so many bytes ahead of a reader"},
+    {.name = "read_ahead",
+     .argument = "SIZE",
+     .kind = OPTION_SIZE,
+     .group = GROUP_CACHE,
+     OPT(read_ahead),
+     .max = G_MAXINT32,
+     .default_text = "8M",
+     .help = "at most so many bytes ahead of a reader"},
     NUMBER("streams", "N", GROUP_CACHE, 1, 64, OPT(streams), .default_text = "4",
            .help = "places of one file that are read at the same time"),
     SWITCH("prefetch", GROUP_CACHE, OPT(prefetch), .default_text = "off",
@@ -152,8 +195,14 @@ static const OptionSpec table[] = {
     SPECIAL("spool", "DIR", GROUP_WRITE, option_apply_spool,
             .default_text = "~/.cache/ftpfs, for root /var/cache/ftpfs",
             .help = "where bytes wait that are being written"),
-    {.name = "spool_max", .argument = "SIZE", .kind = OPTION_SIZE64, .group = GROUP_WRITE, OPT(spool_max),
-     .max = G_MAXINT64, .default_text = "0, no limit", .help = "at most so many bytes in the spool"},
+    {.name = "spool_max",
+     .argument = "SIZE",
+     .kind = OPTION_SIZE64,
+     .group = GROUP_WRITE,
+     OPT(spool_max),
+     .max = G_MAXINT64,
+     .default_text = "0, no limit",
+     .help = "at most so many bytes in the spool"},
     FLAG("ro", GROUP_WRITE, OPT(read_only), .value = TRUE, .help = "mount read-only"),
     FLAG("rw", GROUP_WRITE, OPT(read_only), .value = FALSE, .help = "mount writable; this is usual"),
 
@@ -168,7 +217,11 @@ static const OptionSpec table[] = {
     SPECIAL("ftp_port", "ADDRESS|-", GROUP_CURLFTPFS, option_apply_ftp_port,
             .help = "mode=active,active_address=ADDRESS; '-': the control connection's address"),
     FLAG("disable_eprt", GROUP_CURLFTPFS, FTP(eprt), .value = FTP_SWITCH_OFF, .help = "eprt=off"),
-    {.name = "ftp_method", .argument = "", .kind = OPTION_GONE, .group = GROUP_CURLFTPFS, .choices = cwd_choices,
+    {.name = "ftp_method",
+     .argument = "",
+     .kind = OPTION_GONE,
+     .group = GROUP_CURLFTPFS,
+     .choices = cwd_choices,
      .help = "no effect: paths are sent whole, as with nocwd"},
     SPECIAL("custom_list", "STR", GROUP_CURLFTPFS, option_apply_custom_list, .help = "listing=list,list_command=STR"),
     SPECIAL("ssl", NULL, GROUP_CURLFTPFS, option_apply_ssl, .help = "tls=on"),
@@ -245,29 +298,84 @@ static const OptionSpec table[] = {
            .help = "at most so many of them idle"),
 
     /* for mount(8), systemd and the desktop: nothing to do here */
-    GENERIC("_netdev", NULL), GENERIC("_rnetdev", NULL), GENERIC("auto", NULL), GENERIC("noauto", NULL),
-    GENERIC("nofail", NULL), GENERIC("users", NULL), GENERIC("nousers", NULL), GENERIC("nouser", NULL),
-    GENERIC("owner", NULL), GENERIC("noowner", NULL), GENERIC("group", NULL), GENERIC("nogroup", NULL),
-    GENERIC("defaults", NULL), GENERIC("suid", NULL), GENERIC("dev", NULL), GENERIC("relatime", NULL),
-    GENERIC("norelatime", NULL), GENERIC("strictatime", NULL), GENERIC("nostrictatime", NULL),
-    GENERIC("diratime", NULL), GENERIC("nodiratime", NULL), GENERIC("lazytime", NULL), GENERIC("nolazytime", NULL),
-    GENERIC("iversion", NULL), GENERIC("noiversion", NULL), GENERIC("mand", NULL), GENERIC("nomand", NULL),
-    GENERIC("silent", NULL), GENERIC("loud", NULL), GENERIC("sub", NULL), GENERIC("nosub", NULL),
-    GENERIC("comment", "TEXT"), GENERIC("uhelper", "TEXT"), GENERIC("helper", "TEXT"), GENERIC("x-", "[TEXT]"),
+    GENERIC("_netdev", NULL),
+    GENERIC("_rnetdev", NULL),
+    GENERIC("auto", NULL),
+    GENERIC("noauto", NULL),
+    GENERIC("nofail", NULL),
+    GENERIC("users", NULL),
+    GENERIC("nousers", NULL),
+    GENERIC("nouser", NULL),
+    GENERIC("owner", NULL),
+    GENERIC("noowner", NULL),
+    GENERIC("group", NULL),
+    GENERIC("nogroup", NULL),
+    GENERIC("defaults", NULL),
+    GENERIC("suid", NULL),
+    GENERIC("dev", NULL),
+    GENERIC("relatime", NULL),
+    GENERIC("norelatime", NULL),
+    GENERIC("strictatime", NULL),
+    GENERIC("nostrictatime", NULL),
+    GENERIC("diratime", NULL),
+    GENERIC("nodiratime", NULL),
+    GENERIC("lazytime", NULL),
+    GENERIC("nolazytime", NULL),
+    GENERIC("iversion", NULL),
+    GENERIC("noiversion", NULL),
+    GENERIC("mand", NULL),
+    GENERIC("nomand", NULL),
+    GENERIC("silent", NULL),
+    GENERIC("loud", NULL),
+    GENERIC("sub", NULL),
+    GENERIC("nosub", NULL),
+    GENERIC("comment", "TEXT"),
+    GENERIC("uhelper", "TEXT"),
+    GENERIC("helper", "TEXT"),
+    GENERIC("x-", "[TEXT]"),
     /* FUSE's that have nothing to change here, or that FUSE 3 does by itself */
-    GENERIC("nonempty", NULL), GENERIC("big_writes", NULL), GENERIC("large_read", NULL), GENERIC("intr", NULL),
-    GENERIC("intr_signal", "N"), GENERIC("hard_remove", NULL), GENERIC("use_ino", NULL), GENERIC("readdir_ino", NULL),
-    GENERIC("nopath", NULL), GENERIC("direct_io", NULL), GENERIC("kernel_cache", NULL), GENERIC("auto_cache", NULL),
-    GENERIC("noauto_cache", NULL), GENERIC("no_rofd_flush", NULL), GENERIC("entry_timeout", "SECONDS"),
-    GENERIC("attr_timeout", "SECONDS"), GENERIC("ac_attr_timeout", "SECONDS"), GENERIC("negative_timeout", "SECONDS"),
-    GENERIC("max_write", "N"), GENERIC("max_readahead", "N"), GENERIC("max_background", "N"),
-    GENERIC("congestion_threshold", "N"), GENERIC("time_gran", "N"), GENERIC("async_read", NULL),
-    GENERIC("sync_read", NULL), GENERIC("atomic_o_trunc", NULL), GENERIC("no_remote_lock", NULL),
-    GENERIC("no_remote_flock", NULL), GENERIC("no_remote_posix_lock", NULL), GENERIC("splice_write", NULL),
-    GENERIC("no_splice_write", NULL), GENERIC("splice_move", NULL), GENERIC("no_splice_move", NULL),
-    GENERIC("splice_read", NULL), GENERIC("no_splice_read", NULL), GENERIC("auto_inval_data", NULL),
-    GENERIC("no_auto_inval_data", NULL), GENERIC("readdirplus", "yes|no|auto"), GENERIC("async_dio", NULL),
-    GENERIC("no_async_dio", NULL), GENERIC("writeback_cache", NULL), GENERIC("no_writeback_cache", NULL),
+    GENERIC("nonempty", NULL),
+    GENERIC("big_writes", NULL),
+    GENERIC("large_read", NULL),
+    GENERIC("intr", NULL),
+    GENERIC("intr_signal", "N"),
+    GENERIC("hard_remove", NULL),
+    GENERIC("use_ino", NULL),
+    GENERIC("readdir_ino", NULL),
+    GENERIC("nopath", NULL),
+    GENERIC("direct_io", NULL),
+    GENERIC("kernel_cache", NULL),
+    GENERIC("auto_cache", NULL),
+    GENERIC("noauto_cache", NULL),
+    GENERIC("no_rofd_flush", NULL),
+    GENERIC("entry_timeout", "SECONDS"),
+    GENERIC("attr_timeout", "SECONDS"),
+    GENERIC("ac_attr_timeout", "SECONDS"),
+    GENERIC("negative_timeout", "SECONDS"),
+    GENERIC("max_write", "N"),
+    GENERIC("max_readahead", "N"),
+    GENERIC("max_background", "N"),
+    GENERIC("congestion_threshold", "N"),
+    GENERIC("time_gran", "N"),
+    GENERIC("async_read", NULL),
+    GENERIC("sync_read", NULL),
+    GENERIC("atomic_o_trunc", NULL),
+    GENERIC("no_remote_lock", NULL),
+    GENERIC("no_remote_flock", NULL),
+    GENERIC("no_remote_posix_lock", NULL),
+    GENERIC("splice_write", NULL),
+    GENERIC("no_splice_write", NULL),
+    GENERIC("splice_move", NULL),
+    GENERIC("no_splice_move", NULL),
+    GENERIC("splice_read", NULL),
+    GENERIC("no_splice_read", NULL),
+    GENERIC("auto_inval_data", NULL),
+    GENERIC("no_auto_inval_data", NULL),
+    GENERIC("readdirplus", "yes|no|auto"),
+    GENERIC("async_dio", NULL),
+    GENERIC("no_async_dio", NULL),
+    GENERIC("writeback_cache", NULL),
+    GENERIC("no_writeback_cache", NULL),
     {.name = NULL},
 };
 

@@ -100,8 +100,8 @@ static gboolean parse_size(const OptionSpec *spec, const char *value, guint64 *r
         }
     }
     if (!parse_number(digits, 10, 0, spec->max >> shift, &number))
-        return fail(error, spec, value, "it is a number of bytes up to %" G_GUINT64_FORMAT ", or with K, M, G or T behind",
-                    spec->max);
+        return fail(error, spec, value,
+                    "it is a number of bytes up to %" G_GUINT64_FORMAT ", or with K, M, G or T behind", spec->max);
     *ret = number << shift;
     return TRUE;
 }
@@ -251,8 +251,8 @@ gboolean option_apply_active_ports(OptionParse *parse, const OptionSpec *spec, c
     g_auto(GStrv) ends = g_strsplit(value, "-", 2);
     guint64 low = 0, high = 0;
 
-    if (ends[0] == NULL || !parse_number(ends[0], 10, 1, 65535, &low) ||
-        !parse_number(ends[1] != NULL ? ends[1] : ends[0], 10, 1, 65535, &high) || low > high)
+    if (ends[0] == NULL || ends[1] == NULL || !parse_number(ends[0], 10, 1, 65535, &low) ||
+        !parse_number(ends[1], 10, 1, 65535, &high) || low > high)
         return fail(error, spec, value, "it is LOW-HIGH, two ports from 1 to 65535");
     parse->options->ftp->active_port_low = (guint)low;
     parse->options->ftp->active_port_high = (guint)high;

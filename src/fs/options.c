@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Three callers, one parser. A person calls `ftpfs SOURCE DIR -o ...`, mount(8) calls `mount.ftpfs SOURCE DIR -sfnv -N ns
- * -o ... -t type`, and libfuse's mount.fuse3 calls `ftpfs SOURCE DIR -o ...` with what fstab says. libfuse's fuse_opt
- * takes -o apart (with its escapes: "\," is a comma), so that what works in other FUSE programs works here.
+ * Three callers, one parser. A person calls `ftpfs SOURCE DIR -o ...`, mount(8) calls `mount.ftpfs SOURCE DIR -sfnv -N
+ * ns -o ... -t type`, and libfuse's mount.fuse3 calls `ftpfs SOURCE DIR -o ...` with what fstab says. libfuse's
+ * fuse_opt takes -o apart (with its escapes: "\," is a comma), so that what works in other FUSE programs works here.
  *
  * Options come in any order, and a later one of the same name wins. What depends on two of them (the scheme and tls=,
  * proxy= and proxy_user=) is settled in finish(), when all are known.
@@ -95,8 +95,13 @@ static gboolean parse_named(Parser *parser, const char *text)
     }
     if (!option_apply(&parser->values, spec, equals != NULL ? equals + 1 : NULL, &parser->error))
         return FALSE;
-    if (!spec->secret && spec->kind != OPTION_IGNORED && spec->kind != OPTION_GONE)
+    if (spec->kind == OPTION_FILE) {
+        /* as it is meant from another directory, too */
+        g_autofree char *path = g_canonicalize_filename(equals + 1, NULL);
+        g_ptr_array_add(options->given, g_strdup_printf("%s=%s", spec->name, path));
+    } else if (!spec->secret && spec->kind != OPTION_IGNORED && spec->kind != OPTION_GONE) {
         g_ptr_array_add(options->given, g_strdup(text));
+    }
     return TRUE;
 }
 
@@ -131,9 +136,15 @@ static gboolean parse_flag(Parser *parser, const char *flag)
         const char *brief, *full;
         int command; /* -1: none */
     } flags[] = {
-        {"-h", "--help", COMMAND_HELP}, {"-V", "--version", COMMAND_VERSION}, {NULL, "--check", COMMAND_CHECK},
-        {NULL, "--status", COMMAND_STATUS}, {"-f", NULL, -1}, {"-d", NULL, -1}, {"-s", NULL, -1},
-        {"-v", "--verbose", -1}, {"-r", NULL, -1},
+        {"-h", "--help", COMMAND_HELP},
+        {"-V", "--version", COMMAND_VERSION},
+        {NULL, "--check", COMMAND_CHECK},
+        {NULL, "--status", COMMAND_STATUS},
+        {"-f", NULL, -1},
+        {"-d", NULL, -1},
+        {"-s", NULL, -1},
+        {"-v", "--verbose", -1},
+        {"-r", NULL, -1},
     };
     Options *options = parser->values.options;
     const char *found = NULL;
@@ -208,8 +219,9 @@ static gboolean settle_tls(Parser *parser, const MountSource *source, GError **e
     gboolean agrees = !parser->values.tls_set || ftp->tls == source->tls ||
                       (source->tls == FTP_TLS_IMPLICIT && ftp->tls == FTP_TLS_ON);
     if (!agrees) {
-        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                    "option 'tls' contradicts SOURCE: ftps:// is tls=implicit, ftpes:// is tls=on; write ftp:// to choose");
+        g_set_error(
+            error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+            "option 'tls' contradicts SOURCE: ftps:// is tls=implicit, ftpes:// is tls=on; write ftp:// to choose");
         return FALSE;
     }
     ftp->tls = source->tls;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A getxattr(2) on a mount whose daemon is stuck can't be bounded by the one who calls it. So a child calls it and writes
- * what came (an errno, then the text) into a pipe, and the parent reads with a deadline. A child that is stuck is killed
- * and left to init.
+ * A getxattr(2) on a mount whose daemon is stuck can't be bounded by the one who calls it. So a child calls it and
+ * writes what came (an errno, then the text) into a pipe, and the parent reads with a deadline. A child that is stuck
+ * is killed and left to init.
  */
 #include "fs/status.h"
 
@@ -15,9 +15,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define BOUND_MS    5000
-#define TEXT_MAX    65536 /* XATTR_SIZE_MAX */
-#define EXIT_NO     32
+#define BOUND_MS 5000
+#define TEXT_MAX 65536 /* XATTR_SIZE_MAX */
+#define EXIT_NO  32
 
 static void write_all(int fd, const void *bytes, gsize size)
 {

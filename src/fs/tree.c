@@ -8,6 +8,7 @@
 #include "tree_private.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 /* What all listings together may take: about a million names. */
@@ -83,7 +84,11 @@ gboolean tree_shows(const Tree *tree, const char *name)
 
 int tree_may_make(const char *path)
 {
-    return tree_is_private(tree_name(path)) ? -EACCES : 0;
+    const char *name = tree_name(path);
+
+    if (strlen(name) > NAME_MAX)
+        return -ENAMETOOLONG;
+    return tree_is_private(name) ? -EACCES : 0;
 }
 
 /* ---- Loading ---- */
@@ -143,7 +148,7 @@ static mode_t guessed_mode(const Tree *tree, const FtpAttr *attr)
 
     if ((attr->has & FTP_HAS_PERM) != 0)
         mode = (attr->mode & all) | (dir ? 0500 : 0400);
-    return tree->options->umask_set ? mode : mode & ~(tree->options->umask != 0 ? tree->options->umask : 022);
+    return tree->options->umask_set ? mode : mode & ~tree->options->umask;
 }
 
 void tree_fill_stat(const Tree *tree, const FtpAttr *attr, struct stat *ret)

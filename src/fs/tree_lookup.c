@@ -6,13 +6,13 @@
  *
  * Symbolic links. With symlinks=on a link whose target the server tells is shown as a link. Any other link is shown as
  * what it points to, which is found out when it is looked at: what has a size (SIZE, or MLST) is a file, what can be
- * listed is a directory, and what is neither is shown as the link it is, dangling.
+ * listed is a directory, and what is neither is shown as the link it is, dangling. (Some servers list nothing, without
+ * an error, for a link that leads nowhere: it is then an empty directory.)
  */
 #include "tree_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include <limits.h>
 #include <string.h>
 
 #define MISSES_MAX 4096 /* directories; then all are forgotten */
@@ -103,6 +103,54 @@ static int check_parent(Tree *tree, const char *path)
     return r == 0 && attr.type == FTP_TYPE_FILE ? -ENOTDIR : 0;
 }
 
+/* Size and time by SIZE and MDTM, put over what is known of type and mode. */
+static int refine(Tree *tree, const Bound *bound, const char *path, FtpAttr *attr)
+{
+    g_autoptr(RemotePath) remote = NULL;
+    FtpCall call = tree_call(bound);
+    FtpAttr exact = {0};
+    guint64 stamp = dir_cache_stamp(tree->cache);
+    int r = ftp_client_path(tree->client, path, &remote);
+
+    if (r == 0)
+        r = ftp_client_size_and_time(tree->client, &call, remote, &exact);
+    if (r < 0)
+        return r;
+    if ((exact.has & FTP_HAS_SIZE) != 0)
+        attr->size = exact.size;
+    if ((exact.has & FTP_HAS_MTIME) != 0) {
+        attr->mtime = exact.mtime;
+        attr->mtime_precision = exact.mtime_precision;
+    }
+    attr->has |= exact.has & (FTP_HAS_SIZE | FTP_HAS_MTIME);
+    dir_cache_note(tree->cache, path, attr, NULL, stamp);
+    return exact.has != 0 ? 0 : -EOPNOTSUPP;
+}
+
+/* Whether a name is there now, of which an older answer said that it is a file, or that it is not there: SIZE tells,
+ * and spares the listing of a large directory for each file that is made in it. -EAGAIN when it does not. */
+static int look_by_size(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret)
+{
+    FtpAttr attr;
+    int known = dir_cache_lookup(tree->cache, path, -1, &attr, NULL, NULL);
+
+    if (known == -ENOENT)
+        attr = (FtpAttr){.type = FTP_TYPE_FILE};
+    else if (known < 0 || attr.type != FTP_TYPE_FILE)
+        return -EAGAIN;
+    guint64 stamp = dir_cache_stamp(tree->cache);
+    int r = refine(tree, bound, path, &attr);
+    if (r == 0) {
+        *ret = attr;
+    } else if (known == -ENOENT && (r == -EREMOTEIO || r == -ENOENT)) {
+        dir_cache_note_absent(tree->cache, path, stamp);
+        r = -ENOENT;
+    } else if (r == -EREMOTEIO || r == -ENOENT || r == -EOPNOTSUPP) {
+        r = -EAGAIN;
+    }
+    return r;
+}
+
 static int look_unknown(Tree *tree, const Bound *bound, const char *path, gint64 max_age, FtpAttr *ret,
                         char **ret_target)
 {
@@ -114,7 +162,12 @@ static int look_unknown(Tree *tree, const Bound *bound, const char *path, gint64
     r = -EOPNOTSUPP;
     if (max_age > 0 || !tree->options->cache || !missed_before(tree, path))
         r = look_by_mlst(tree, bound, path, ret, ret_target);
-    if (r == -EOPNOTSUPP || r == -EREMOTEIO)
+    if (max_age > 0 && r == -EOPNOTSUPP) {
+        r = look_by_size(tree, bound, path, ret);
+        if (r != -EAGAIN)
+            return r;
+    }
+    if (r == -EOPNOTSUPP || r == -EREMOTEIO || r == -EAGAIN)
         r = look_by_list(tree, bound, path, max_age, ret, ret_target);
     return r;
 }
@@ -181,6 +234,8 @@ int tree_lookup(Tree *tree, const Bound *bound, const char *path, gint64 max_age
             *ret_target = NULL;
         return 0;
     }
+    if (strlen(tree_name(path)) > NAME_MAX)
+        return -ENAMETOOLONG;
     if (tree_is_private(tree_name(path)))
         return -ENOENT;
     int r = dir_cache_lookup(tree->cache, path, max_age, &attr, &target, NULL);
@@ -194,30 +249,6 @@ int tree_lookup(Tree *tree, const Bound *bound, const char *path, gint64 max_age
     if (ret_target)
         *ret_target = g_steal_pointer(&target);
     return 0;
-}
-
-/* Size and time by SIZE and MDTM, put over what is known of type and mode. */
-static int refine(Tree *tree, const Bound *bound, const char *path, FtpAttr *attr)
-{
-    g_autoptr(RemotePath) remote = NULL;
-    FtpCall call = tree_call(bound);
-    FtpAttr exact = {0};
-    guint64 stamp = dir_cache_stamp(tree->cache);
-    int r = ftp_client_path(tree->client, path, &remote);
-
-    if (r == 0)
-        r = ftp_client_size_and_time(tree->client, &call, remote, &exact);
-    if (r < 0)
-        return r;
-    if ((exact.has & FTP_HAS_SIZE) != 0)
-        attr->size = exact.size;
-    if ((exact.has & FTP_HAS_MTIME) != 0) {
-        attr->mtime = exact.mtime;
-        attr->mtime_precision = exact.mtime_precision;
-    }
-    attr->has |= exact.has & (FTP_HAS_SIZE | FTP_HAS_MTIME);
-    dir_cache_note(tree->cache, path, attr, NULL, stamp);
-    return exact.has != 0 ? 0 : -EOPNOTSUPP;
 }
 
 int tree_lookup_for_open(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret)
@@ -248,6 +279,37 @@ int tree_lookup_for_open(Tree *tree, const Bound *bound, const char *path, FtpAt
     return r;
 }
 
+typedef struct {
+    const char *name;
+    gboolean found, others;
+} Shown;
+
+static int shown_entry(const ListEntry *entry, gpointer data)
+{
+    Shown *shown = data;
+
+    if (g_str_equal(entry->name, shown->name))
+        shown->found = TRUE;
+    else
+        shown->others = TRUE;
+    return 0;
+}
+
+/* After an upload of which the server says that it is not there. An upload directory may well hide what is in it; one
+ * that shows others, and not this, has lost it. */
+static gboolean is_lost(Tree *tree, const Bound *bound, const char *path)
+{
+    g_autofree char *parent = tree_parent(path);
+    g_autoptr(RemotePath) remote = NULL;
+    FtpCall call = tree_call(bound);
+    Shown shown = {.name = tree_name(path)};
+
+    if (ftp_client_path(tree->client, parent, &remote) < 0 ||
+        ftp_client_list(tree->client, &call, remote, shown_entry, NULL, &shown) < 0)
+        return FALSE;
+    return shown.others && !shown.found;
+}
+
 int tree_uploaded(Tree *tree, const Bound *bound, const char *path, gint64 size)
 {
     FtpAttr attr, known;
@@ -266,6 +328,8 @@ int tree_uploaded(Tree *tree, const Bound *bound, const char *path, gint64 size)
         r = refine(tree, bound, path, &attr);
         if (r < 0 && r != -EOPNOTSUPP && r != -EREMOTEIO && r != -ENOENT && r != -EACCES)
             return r;
+        if ((r == -EREMOTEIO || r == -ENOENT) && is_lost(tree, bound, path))
+            return -EIO;
     }
     if ((attr.has & FTP_HAS_SIZE) == 0)
         attr.size = size;

@@ -30,7 +30,7 @@ const char *tree_name(const char *path);
 /* Asks the server, whatever the cache holds. */
 int tree_look(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret, char **ret_target);
 
-/* -EACCES when the name is one of ftpfs's own and nobody may make it, else 0. */
+/* -EACCES when the name is one of ftpfs's own and nobody may make it, -ENAMETOOLONG, else 0. */
 int tree_may_make(const char *path);
 
 /* 0 when the server's directory, asked now, has nothing in it (private names count unless `ret_private` is given: then

@@ -60,7 +60,8 @@ static int replace_aside(Tree *tree, const Bound *bound, const RemotePath *from,
 }
 
 /* An empty directory `to` is removed and put back when it was in vain. */
-static int replace_dir(Tree *tree, const Bound *bound, const RemotePath *from, const RemotePath *to, const char *to_path)
+static int replace_dir(Tree *tree, const Bound *bound, const RemotePath *from, const RemotePath *to,
+                       const char *to_path)
 {
     FtpCall call = tree_call(bound);
     int r = tree_remove_dir(tree, bound, to_path);

@@ -11,6 +11,7 @@
 #include "ftp_client_private.h"
 
 #include "base/log.h"
+#include "ftp_mode.h"
 
 #include <errno.h>
 #include <string.h>
@@ -71,6 +72,11 @@ const char *ftp_client_greeting(const FtpClient *client)
     return client->server->greeting;
 }
 
+char *ftp_client_mode_note(FtpClient *client)
+{
+    return ftp_server_mode_note(client->server);
+}
+
 int ftp_client_path(const FtpClient *client, const char *local, RemotePath **ret)
 {
     g_autofree char *remote = name_codec_to_remote(client->codec, local);
@@ -99,8 +105,7 @@ void ftp_client_state(FtpClient *client, FtpClientState *ret)
 typedef struct {
     gint64 first_failure; /* monotonic, or 0 */
     guint tries;
-    guint data_tries;
-    gboolean switched; /* the mode, in this operation */
+    FtpModeTrouble mode;
 } Trouble;
 
 static gboolean may_have_been_done(const FtpSession *session)
@@ -115,40 +120,24 @@ static gboolean may_have_been_done(const FtpSession *session)
     return FALSE;
 }
 
-/* The data connection failed. In mode=auto the other mode is tried, once an operation; where data connections had worked before,
- * only after two more tries (a server may be short of ports for a moment). TRUE: try again. */
-static gboolean change_mode(FtpClient *client, Trouble *trouble, const char *why)
-{
-    FtpServer *server = client->server;
-    if (g_atomic_int_get(&server->data_works) && trouble->data_tries++ < 2)
-        return TRUE;
-    if (client->config->mode != FTP_MODE_AUTO || trouble->switched)
-        return FALSE;
-    trouble->switched = TRUE;
-    gboolean active = g_atomic_int_get(&server->active);
-    g_atomic_int_set(&server->active, !active);
-    g_atomic_int_set(&server->data_works, FALSE);
-    g_message("%s; using %s mode (mode=%s forces it)", why, active ? "passive" : "active",
-              active ? "passive" : "active");
-    return TRUE;
-}
-
 /* What to do after a failure: 0 to try again, else the -errno that the operation ends with. */
 static int after_failure(FtpClient *client, const FtpCall *call, FtpWork *work, Trouble *trouble, FtpFailure failure,
-                         gboolean reused, gboolean others, const char *why, int error)
+                         FtpModeVerdict verdict, gboolean reused, gboolean others, int error)
 {
     gint64 now = g_get_monotonic_time();
 
     if (failure == FTP_FAILURE_PERMANENT || failure == FTP_FAILURE_STOPPED || failure == FTP_FAILURE_NONE ||
         work->final)
         return error;
-    if (failure == FTP_FAILURE_DATA && change_mode(client, trouble, why))
+    if (failure == FTP_FAILURE_DATA && verdict == FTP_MODE_TRY_NOW)
         return bound_check(call->bound);
     if (failure == FTP_FAILURE_DATA)
-        return error == -ETIMEDOUT ? -ETIMEDOUT : -EIO;
+        error = error == -ETIMEDOUT ? -ETIMEDOUT : -EIO;
+    if (failure == FTP_FAILURE_DATA && verdict == FTP_MODE_GIVE_UP)
+        return error;
     stats_add(client->stats, STATS_RETRIES, 1);
     trouble->tries++;
-    if (reused && trouble->tries <= client->config->connections + 1)
+    if (reused && failure != FTP_FAILURE_DATA && trouble->tries <= client->config->connections + 1)
         return bound_check(call->bound); /* an idle session that the server had closed: others may be like it */
     if (trouble->first_failure == 0)
         trouble->first_failure = now;
@@ -156,7 +145,7 @@ static int after_failure(FtpClient *client, const FtpCall *call, FtpWork *work, 
     if (now >= end)
         return failure == FTP_FAILURE_BUSY ? -EBUSY : error;
     gint64 pause = (G_USEC_PER_SEC / 10) << MIN(trouble->tries, 6);
-    if (failure == FTP_FAILURE_BUSY && others)
+    if ((failure == FTP_FAILURE_BUSY && others) || (failure == FTP_FAILURE_DATA && verdict == FTP_MODE_TRY_SOON))
         pause = G_USEC_PER_SEC / 20; /* a session of our own will come free */
     return ftp_pool_pause(client->pool, call->bound, MIN(pause, end - now));
 }
@@ -184,12 +173,17 @@ int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work)
         gboolean reused = ftp_session_was_reused(session);
         gboolean others = failure == FTP_FAILURE_BUSY && ftp_pool_learn_busy(client->pool);
         g_autofree char *why = ftp_session_explain(session);
-        if (may_have_been_done(session))
+        if (may_have_been_done(session)) {
             work->unsure = TRUE;
+            work->final |= work->ask_first;
+        }
+        FtpModeVerdict verdict = FTP_MODE_GIVE_UP;
+        if (failure == FTP_FAILURE_DATA)
+            verdict = ftp_mode_after_failure(client->server, client->config, &trouble.mode, session, why);
         ftp_pool_give(client->pool, session);
         if (failure != FTP_FAILURE_PERMANENT && failure != FTP_FAILURE_STOPPED)
             stats_set_last_error(client->stats, why);
-        error = after_failure(client, call, work, &trouble, failure, reused, others, why, error);
+        error = after_failure(client, call, work, &trouble, failure, verdict, reused, others, error);
         if (error < 0)
             return error;
     }

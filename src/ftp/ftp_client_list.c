@@ -9,7 +9,10 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+
+#define FRUITLESS_MAX ((gsize)16 << 20) /* bytes without an entry */
 
 typedef struct {
     FtpWork work;
@@ -23,23 +26,36 @@ typedef struct {
     /* results */
     guint64 entries;
     guint64 refused;
+    guint64 too_long;
     gboolean saw_self;
     guint tries;
+    /* while it runs */
+    ListParser *parser;
+    gsize fruitless; /* bytes since the last entry */
 } ListWork;
 
-/* The caller's function gets names in our charset. */
+/* The caller's function gets names in our charset. A name that no file can have here would end the whole readdir(3). */
 static int give_entry(const ListEntry *entry, gpointer data)
 {
     ListWork *work = data;
     g_autofree char *name = name_codec_to_local(work->client->codec, entry->name);
+    if (strlen(name) > NAME_MAX) {
+        work->too_long++;
+        return 0;
+    }
     g_autofree char *target = entry->target ? name_codec_to_local(work->client->codec, entry->target) : NULL;
     ListEntry local = {.name = name, .target = target, .attr = entry->attr};
     return work->entry(&local, work->data);
 }
 
-static int feed(const char *bytes, gsize size, gpointer parser)
+/* A server that sends lines, or one line, without end, and no entries, is not listened to for ever. */
+static int feed(const char *bytes, gsize size, gpointer data)
 {
-    return list_parser_feed(parser, bytes, size);
+    ListWork *work = data;
+    guint64 before = list_parser_entries(work->parser);
+    int error = list_parser_feed(work->parser, bytes, size);
+    work->fruitless = list_parser_entries(work->parser) == before ? work->fruitless + size : 0;
+    return error == 0 && work->fruitless > FRUITLESS_MAX ? -EFBIG : error;
 }
 
 /* STAT on the control connection: one exchange, its lines are the listing (DESIGN fact 6). */
@@ -60,13 +76,15 @@ static int run_list(FtpSession *session, FtpWork *base)
         work->restart(work->data);
     g_autoptr(ListParser) parser = list_parser_new(work->format, g_get_real_time() / G_USEC_PER_SEC,
                                                    work->client->zone, give_entry, work);
+    work->parser = parser;
+    work->fruitless = work->too_long = 0;
     int error = g_str_has_prefix(work->command, "STAT")
                     ? list_by_stat(session, work, parser)
-                    : ftp_session_list(session, base->bound, work->command, work->dir, feed, parser);
+                    : ftp_session_list(session, base->bound, work->command, work->dir, feed, work);
     if (error == 0)
         error = list_parser_finish(parser);
     work->entries = list_parser_entries(parser);
-    work->refused = list_parser_refused(parser);
+    work->refused = list_parser_refused(parser) + work->too_long;
     work->saw_self = list_parser_saw_self(parser);
     return error;
 }
@@ -146,6 +164,8 @@ int ftp_client_list(FtpClient *client, const FtpCall *call, const RemotePath *di
                      !g_atomic_int_get(&server->mlsd_refused) && !client->config->list_command);
     if (mlsd) {
         error = list_with(&work, call, "MLSD");
+        if (error == -EAGAIN) /* 450: nothing there, or no such directory */
+            error = ask_for_directory(&work, call);
         if (error == -EOPNOTSUPP && listing == FTP_LISTING_AUTO) { /* unknown after all, or 501 for a missing path */
             error = ask_for_directory(&work, call);
             if (error == 0) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Operations of the control connection: names and attributes. A command that changes something and to which no reply came may have
- * been carried out: it is sent again, and when it is then refused, a look at the name tells whether the first one had
- * done the work.
+ * Operations of the control connection: names and attributes. A command that changes something and to which no reply
+ * came may have been carried out: a look at the name tells, and only when it was not done is the command sent again.
  */
 #include "ftp_client_private.h"
 
@@ -35,9 +34,9 @@ static int run_commands(FtpSession *session, FtpWork *base)
 
 /* Sends all; 0 when all got a reply. The codes are in work->codes. */
 static int send_commands(FtpClient *client, const FtpCall *call, CommandWork *work, const char *const *commands,
-                         guint n, char type)
+                         guint n, gboolean ask_first)
 {
-    *work = (CommandWork){.work = {.func = run_commands, .type = type}, .commands = commands, .n = n,
+    *work = (CommandWork){.work = {.func = run_commands, .ask_first = ask_first}, .commands = commands, .n = n,
                           .ret_reply = work->ret_reply};
     return ftp_client_run(client, call, &work->work);
 }
@@ -46,7 +45,7 @@ int ftp_client_command(FtpClient *client, const FtpCall *call, const char *comma
                        gboolean *ret_unsure)
 {
     CommandWork work = {.ret_reply = ret_reply};
-    int error = send_commands(client, call, &work, &command, 1, 0);
+    int error = send_commands(client, call, &work, &command, 1, ret_unsure != NULL);
     if (ret_unsure)
         *ret_unsure = work.work.unsure;
     return error < 0 ? error : ftp_error_from_reply((int)work.codes[0]);
@@ -231,36 +230,76 @@ int ftp_client_size_and_time(FtpClient *client, const FtpCall *call, const Remot
 
 /* ---- Changing ---- */
 
-int ftp_client_mkdir(FtpClient *client, const FtpCall *call, const RemotePath *path)
+#define UNSURE_TRIES 3 /* times that a command is sent to which no reply comes and which is not carried out */
+
+/* Whether a change was carried out: 1 or 0, or -errno. */
+typedef int (*DoneFunc)(FtpClient *client, const FtpCall *call, const RemotePath *path, const RemotePath *other);
+
+/* Sends the commands; the last one's reply counts, or the first refusal. */
+static int change(FtpClient *client, const FtpCall *call, const char *const *commands, guint n, DoneFunc is_done,
+                  const RemotePath *path, const RemotePath *other)
 {
-    g_autofree char *command = ftp_command("MKD", path);
-    gboolean unsure = FALSE;
-    FtpAttr attr;
-    int error = ftp_client_command(client, call, command, NULL, &unsure);
-    if (error < 0 && unsure && look(client, call, path, &attr) == 0 && attr.type == FTP_TYPE_DIR)
-        return 0;
-    return error;
+    for (guint tries = 1;; tries++) {
+        CommandWork work = {0};
+        int error = send_commands(client, call, &work, commands, n, TRUE);
+        for (guint i = 0; error == 0 && i < n; i++)
+            if (i == n - 1 || work.codes[i] >= 400)
+                error = ftp_error_from_reply((int)work.codes[i]);
+        if (error == 0 || !work.work.unsure || bound_check(call->bound) < 0)
+            return error;
+        int done = is_done(client, call, path, other);
+        if (done > 0)
+            return 0;
+        if (done < 0 || tries == UNSURE_TRIES)
+            return error;
+    }
 }
 
-static int remove_name(FtpClient *client, const FtpCall *call, const char *verb, const RemotePath *path)
+static int is_dir_there(FtpClient *client, const FtpCall *call, const RemotePath *path, const RemotePath *other)
+{
+    FtpAttr attr;
+    int error = look(client, call, path, &attr);
+    return error == -ENOENT ? 0 : error < 0 ? error : attr.type == FTP_TYPE_DIR;
+}
+
+static int is_gone(FtpClient *client, const FtpCall *call, const RemotePath *path, const RemotePath *other)
+{
+    FtpAttr attr;
+    int error = look(client, call, path, &attr);
+    return error == -ENOENT ? 1 : MIN(error, 0);
+}
+
+static int is_renamed(FtpClient *client, const FtpCall *call, const RemotePath *path, const RemotePath *other)
+{
+    FtpAttr attr;
+    int gone = is_gone(client, call, path, NULL);
+    if (gone <= 0)
+        return gone;
+    int error = look(client, call, other, &attr);
+    return error < 0 ? error : 1;
+}
+
+static int change_name(FtpClient *client, const FtpCall *call, const char *verb, const RemotePath *path,
+                       DoneFunc is_done)
 {
     g_autofree char *command = ftp_command(verb, path);
-    gboolean unsure = FALSE;
-    FtpAttr attr;
-    int error = ftp_client_command(client, call, command, NULL, &unsure);
-    if (error < 0 && unsure && look(client, call, path, &attr) == -ENOENT)
-        return 0;
-    return error;
+    const char *const commands[] = {command};
+    return change(client, call, commands, 1, is_done, path, NULL);
+}
+
+int ftp_client_mkdir(FtpClient *client, const FtpCall *call, const RemotePath *path)
+{
+    return change_name(client, call, "MKD", path, is_dir_there);
 }
 
 int ftp_client_rmdir(FtpClient *client, const FtpCall *call, const RemotePath *path)
 {
-    return remove_name(client, call, "RMD", path);
+    return change_name(client, call, "RMD", path, is_gone);
 }
 
 int ftp_client_delete(FtpClient *client, const FtpCall *call, const RemotePath *path)
 {
-    return remove_name(client, call, "DELE", path);
+    return change_name(client, call, "DELE", path, is_gone);
 }
 
 int ftp_client_rename(FtpClient *client, const FtpCall *call, const RemotePath *from, const RemotePath *to)
@@ -268,15 +307,7 @@ int ftp_client_rename(FtpClient *client, const FtpCall *call, const RemotePath *
     g_autofree char *rnfr = ftp_command("RNFR", from);
     g_autofree char *rnto = ftp_command("RNTO", to);
     const char *const commands[] = {rnfr, rnto};
-    CommandWork work = {0};
-    int error = send_commands(client, call, &work, commands, 2, 0);
-    if (error == 0)
-        error = work.codes[0] >= 400 ? ftp_error_from_reply((int)work.codes[0])
-                                     : ftp_error_from_reply((int)work.codes[1]);
-    FtpAttr attr;
-    if (error < 0 && work.work.unsure && look(client, call, from, &attr) == -ENOENT && look(client, call, to, &attr) == 0)
-        return 0;
-    return error;
+    return change(client, call, commands, 2, is_renamed, from, to);
 }
 
 static gboolean is_unknown(int error)

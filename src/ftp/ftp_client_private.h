@@ -28,6 +28,7 @@ struct FtpWork {
     char type;             /* as for ftp_pool_take() */
     FtpTransfer *transfer; /* or NULL */
     gboolean final;        /* set by the function: a failure is not to be tried again */
+    gboolean ask_first;    /* set by the caller: a try that may have been carried out ends it, so that the caller looks */
     gboolean unsure;       /* set by ftp_client_run(): an earlier try may have been carried out, no reply came */
 };
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define PORT_FTP 21
+#define PORT_FTP  21
 #define PORT_FTPS 990
 
 FtpConfig *ftp_config_new(void)

@@ -77,6 +77,8 @@ gboolean ftp_error_is_busy(int code, const char *text)
 /* The data connection is what failed when its address had been agreed on, or was what the server would not agree on. */
 static gboolean is_data_failure(CURLcode result, const FtpExchange *last)
 {
+    if (last && last->code == 421) /* it says goodbye, whatever was asked */
+        return FALSE;
     switch (result) {
     case CURLE_FTP_WEIRD_PASV_REPLY:
     case CURLE_FTP_WEIRD_227_FORMAT:
@@ -85,6 +87,8 @@ static gboolean is_data_failure(CURLcode result, const FtpExchange *last)
     case CURLE_FTP_ACCEPT_FAILED:
     case CURLE_FTP_ACCEPT_TIMEOUT:
         return TRUE;
+    case CURLE_WEIRD_SERVER_REPLY: /* EPSV refused, or its connection failed, where PASV can't be (IPv6) */
+        return last && ftp_exchange_is(last, "EPSV");
     case CURLE_COULDNT_CONNECT:
     case CURLE_OPERATION_TIMEDOUT:
     case CURLE_INTERFACE_FAILED:
@@ -108,6 +112,10 @@ int ftp_error_from_curl(CURLcode result, const FtpExchange *last, FtpFailure *re
     if (is_data_failure(result, last)) {
         *ret_failure = FTP_FAILURE_DATA;
         return result == CURLE_OPERATION_TIMEDOUT || result == CURLE_FTP_ACCEPT_TIMEOUT ? -ETIMEDOUT : -ECONNREFUSED;
+    }
+    if (code == 421 && result != CURLE_OK) { /* libcurl calls it a timeout */
+        *ret_failure = is_login(last) ? FTP_FAILURE_BUSY : FTP_FAILURE_TRANSIENT;
+        return is_login(last) ? -EBUSY : -EIO;
     }
     switch (result) {
     case CURLE_OK:

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "ftp_server.h"
 
+#include "base/log.h"
+
 FtpServer *ftp_server_new(const FtpConfig *config)
 {
     FtpServer *server = g_new0(FtpServer, 1);
     server->features = ftp_features_new();
     server->active = config->mode == FTP_MODE_ACTIVE;
     server->epsv_refused = config->epsv == FTP_SWITCH_OFF;
+    server->eprt_refused = config->eprt == FTP_SWITCH_OFF;
     server->home = g_strdup("");
     server->root = g_strdup("");
     server->greeting = g_strdup("");
     g_mutex_init(&server->lock);
+    g_mutex_init(&server->mode_lock);
     return server;
 }
 
@@ -22,7 +26,9 @@ void ftp_server_free(FtpServer *server)
     g_free(server->home);
     g_free(server->root);
     g_free(server->greeting);
+    g_free(server->mode_note);
     g_mutex_clear(&server->lock);
+    g_mutex_clear(&server->mode_lock);
     g_free(server);
 }
 
@@ -52,4 +58,21 @@ void ftp_server_learn(FtpServer *server, const FtpConfig *config, const char *ho
         g_atomic_int_set(&server->features_known, TRUE);
     }
     g_mutex_unlock(&server->lock);
+}
+
+void ftp_server_note_mode(FtpServer *server, const char *sentence)
+{
+    g_message("%s", sentence);
+    g_mutex_lock(&server->mode_lock);
+    g_free(server->mode_note);
+    server->mode_note = g_strdup(sentence);
+    g_mutex_unlock(&server->mode_lock);
+}
+
+char *ftp_server_mode_note(FtpServer *server)
+{
+    g_mutex_lock(&server->mode_lock);
+    char *note = g_strdup(server->mode_note);
+    g_mutex_unlock(&server->mode_lock);
+    return note;
 }

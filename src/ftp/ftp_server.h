@@ -17,10 +17,19 @@ typedef struct {
     char *root;     /* of the mount, for remote_path_new() */
     char *greeting; /* text of the 220 reply */
 
+    GMutex mode_lock; /* guards a change of mode, and `mode_note` */
+    char *mode_note;  /* the last sentence of the log about data connections, or NULL */
+
     /* atomic flags */
     gint active;           /* active mode is in use (mode=auto found passive not working, or mode=active) */
     gint data_works;       /* a data connection was made in the mode in use */
-    gint epsv_refused;     /* EPSV was answered with an error */
+    gint data_worked;      /* ... and in any mode, ever */
+    gint epsv_refused;     /* EPSV is answered with an error, or leads nowhere where PASV does not; or epsv=off */
+    gint eprt_refused;     /* EPRT is answered with an error, PORT is not; or eprt=off */
+    gint pasv_control;     /* the address in a PASV reply led nowhere: that of the control connection is used */
+    gint pasv_told;        /* that another address is used than the PASV reply's */
+    gint mode_failed_told; /* that no data connection can be made; until one can */
+    gint next_active_port; /* how many ports of active_ports were asked for: each search starts at another */
     gint list_a_refused;   /* "LIST -a dir" does not list the dir */
     gint mlsd_refused;     /* MLSD was advertised and does not work */
     gint rest_refused;
@@ -31,6 +40,12 @@ typedef struct {
 
 FtpServer *ftp_server_new(const FtpConfig *config);
 void ftp_server_free(FtpServer *server);
+
+/* Logs a sentence about data connections, and keeps it for --status and --check. Thread-safe. */
+void ftp_server_note_mode(FtpServer *server, const char *sentence);
+
+/* The sentence that was logged last, or NULL. Owned by the caller. Thread-safe. */
+char *ftp_server_mode_note(FtpServer *server);
 
 /* After the first login: sets the strings. `home` may be NULL. */
 void ftp_server_learn(FtpServer *server, const FtpConfig *config, const char *home, const char *greeting);

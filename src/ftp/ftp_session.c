@@ -23,7 +23,7 @@ FtpSession *ftp_session_new(const FtpConfig *config, FtpServer *server, Stats *s
     session->stats = stats;
     session->transcript = ftp_transcript_new();
     session->connecting = g_array_new(FALSE, FALSE, sizeof(curl_socket_t));
-    session->control_fd = session->data_fd = -1;
+    session->control_fd = session->data_fd = session->listen_fd = -1;
     g_mutex_init(&session->wake_lock);
     return session;
 }
@@ -42,11 +42,11 @@ static void tear_down(FtpSession *session)
     if (multi)
         curl_multi_cleanup(multi);
     session->easy = NULL;
-    session->control_fd = session->data_fd = -1;
+    session->control_fd = session->data_fd = session->listen_fd = -1;
+    session->received = session->received_before = 0;
     g_array_set_size(session->connecting, 0);
     session->connected = FALSE;
-    session->awaiting_reply = FALSE;
-    session->type = 0;
+    session->type = 0; /* awaiting_reply stays: ftp_session_unanswered() is asked after a failure */
 }
 
 void ftp_session_drop(FtpSession *session)
@@ -158,7 +158,9 @@ static int wait_ms(const FtpSession *session)
 {
     const FtpExchange *last = ftp_transcript_last(session->transcript);
     gboolean announced = last && last->code / 100 == 2 && (ftp_exchange_is(last, "EPSV") || ftp_exchange_is(last, "PASV"));
-    return announced && session->data_fd < 0 ? 1 : bound_slice(session->bound, 1000);
+    if (announced && session->data_fd < 0)
+        return 1;
+    return bound_slice(session->bound, session->data_deadline != 0 ? 100 : 1000);
 }
 
 static CURLcode run(FtpSession *session)
@@ -180,6 +182,7 @@ static CURLcode run(FtpSession *session)
                 result = message->data.result;
             break;
         }
+        ftp_session_data_watch(session);
         if (ftp_session_should_stop(session)) {
             result = CURLE_ABORTED_BY_CALLBACK;
             break;
@@ -196,15 +199,13 @@ static CURLcode run(FtpSession *session)
 /* The reply that came when libcurl did not read any more, such as a 552 after a data connection that was reset. */
 static void take_control_tail(FtpSession *session)
 {
-    char *line = session->control_tail;
-    while (line && line[0] != '\0') {
-        char *end = strchr(line, '\n');
-        ftp_transcript_received(session->transcript, line, end ? (gsize)(end - line + 1) : strlen(line));
-        line = end ? end + 1 : NULL;
-    }
+    const char *line = session->control_tail;
+    for (const char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) /* a line without an end is none */
+        ftp_transcript_received(session->transcript, line, (gsize)(end - line + 1));
     const FtpExchange *last = ftp_transcript_last(session->transcript);
     if (last && last->code != 0)
         session->awaiting_reply = FALSE;
+    session->out_of_step = FALSE;
     session->control_tail[0] = '\0';
 }
 
@@ -218,7 +219,7 @@ int ftp_session_perform(FtpSession *session, const Bound *bound)
     session->awaiting_reply = FALSE;
     session->control_tail[0] = '\0';
     session->error_text[0] = '\0';
-    session->peer[0] = '\0';
+    ftp_session_data_begin(session);
     session->failure = FTP_FAILURE_NONE;
     if (session->stop_error != 0) {
         session->result = CURLE_ABORTED_BY_CALLBACK;
@@ -230,13 +231,19 @@ int ftp_session_perform(FtpSession *session, const Bound *bound)
     session->data_fd = -1;
     take_control_tail(session);
     if (session->stop_error != 0 && session->result != CURLE_OK) {
-        session->failure = session->stop_error == -ETIMEDOUT && bound_check(bound) == 0 &&
+        gboolean data = session->used_active && (session->data_late || session->stop_error == -EOPNOTSUPP);
+        session->failure = data ? FTP_FAILURE_DATA : session->stop_error == -ETIMEDOUT && bound_check(bound) == 0 &&
                                    !g_atomic_int_get(&session->stopped)
                                ? FTP_FAILURE_TRANSIENT
                                : FTP_FAILURE_STOPPED;
         session->error = session->stop_error;
         tear_down(session);
         return session->error;
+    }
+    if (session->out_of_step) {
+        session->failure = FTP_FAILURE_TRANSIENT;
+        tear_down(session);
+        return session->error = -EPROTO;
     }
     session->error =
         ftp_error_from_curl(session->result, ftp_transcript_last(session->transcript), &session->failure);
@@ -311,7 +318,10 @@ static int greet(FtpSession *session, const Bound *bound)
 int ftp_session_open(FtpSession *session, const Bound *bound)
 {
     session->reused = FALSE;
-    if (session->connected && !has_news(session)) {
+    /* libcurl knows for each connection whether it is to use EPSV and EPRT: not what other sessions have learned since. */
+    gboolean outdated = (session->epsv_on && g_atomic_int_get(&session->server->epsv_refused)) ||
+                        (session->eprt_on && g_atomic_int_get(&session->server->eprt_refused));
+    if (session->connected && !outdated && !has_news(session)) {
         session->reused = TRUE;
         return 0;
     }
@@ -394,12 +404,8 @@ char *ftp_session_explain(const FtpSession *session)
                       : session->result != CURLE_OK  ? curl_easy_strerror(session->result)
                                                      : g_strerror(-session->error);
     g_autofree char *printable = log_printable(own, 300);
-    if (session->failure == FTP_FAILURE_DATA) {
-        gboolean active = g_atomic_int_get(&session->server->active);
-        return g_strdup_printf("the %s data connection%s%s failed: %s", active ? "active" : "passive",
-                               session->peer[0] && !active ? " to " : "", active ? "" : session->peer,
-                               reply && last->code >= 400 ? reply : printable);
-    }
+    if (session->failure == FTP_FAILURE_DATA)
+        return ftp_session_data_explain(session);
     if (reply && last->code >= 400)
         return g_strdup_printf("%s: %s", last->command[0] ? last->command : "greeting", reply);
     if (reply && session->result != CURLE_OK)

@@ -75,6 +75,21 @@ gboolean ftp_session_unanswered(const FtpSession *session);
 /* One sentence for a person: what was tried, what came back. Owned by the caller. */
 char *ftp_session_explain(const FtpSession *session);
 
+/* What was wrong with the data connection, when ftp_session_failure() is FTP_FAILURE_DATA. */
+typedef enum {
+    FTP_DATA_REFUSED, /* by the server's command reply, or the connection to it */
+    FTP_DATA_LATE,    /* no answer in time */
+    FTP_DATA_SHORT,   /* no port was free, here or there: it may be in a moment */
+} FtpDataTrouble;
+
+FtpDataTrouble ftp_session_data_trouble(const FtpSession *session);
+
+/* The mode of the last operation, which may not be the one in use any more. */
+gboolean ftp_session_used_active(const FtpSession *session);
+
+/* TRUE when the last data connection went to an address that the server had announced and that mode=auto may do without. */
+gboolean ftp_session_believed(const FtpSession *session);
+
 const FtpTranscript *ftp_session_transcript(const FtpSession *session);
 
 /* Any thread: the operation that is running looks at its bound, its transfer and the stop flag now. */

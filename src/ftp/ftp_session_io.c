@@ -13,15 +13,17 @@
 static int conclude(FtpSession *session, int error)
 {
     const FtpExchange *last = ftp_transcript_last(session->transcript);
+    /* libcurl knows 226 and 250; with any other 2xx it says that the file is not whole (RFC 959, 4.2). */
+    if (session->result == CURLE_PARTIAL_FILE && last && last->preliminary != 0 && last->code / 100 == 2) {
+        session->failure = FTP_FAILURE_NONE;
+        error = session->error = 0;
+    }
     if (error == 0 && last && last->code >= 400) {
         session->failure = ftp_failure_from_reply(last->code);
         error = session->error = ftp_error_from_reply(last->code);
     }
-    if (error == 0 && !session->was_cut)
-        g_atomic_int_set(&session->server->data_works, TRUE);
-    const FtpExchange *epsv = ftp_transcript_find(session->transcript, "EPSV");
-    if (epsv && epsv->code >= 500 && session->config->epsv == FTP_SWITCH_AUTO)
-        g_atomic_int_set(&session->server->epsv_refused, TRUE);
+    if (error == 0)
+        ftp_session_data_learn(session);
     /* What is left of the connection is used again only when libcurl kept it after a reply that was understood. */
     if (session->failure != FTP_FAILURE_NONE && session->failure != FTP_FAILURE_PERMANENT)
         ftp_session_drop(session);
@@ -148,21 +150,25 @@ int ftp_session_retrieve(FtpSession *session, const Bound *bound, const RemotePa
                          FtpTransfer *transfer, FtpSinkFunc sink, gpointer data, FtpRetrieved *ret)
 {
     RetrieveWork work = {.session = session, .sink = sink, .data = data};
-    g_autofree char *encoded = remote_path_url(path);
+    gboolean control = remote_path_has_control(path);
+    g_autofree char *encoded = control ? g_strdup("") : remote_path_url(path);
     g_autofree char *url = ftp_session_url(session, encoded);
-    struct curl_slist *prequote = NULL;
+    g_autofree char *command = ftp_command("RETR", path);
+    /* A name that libcurl does not take in a URL is fetched as if it were a listing, by a command of our own. */
+    struct curl_slist *prequote = control ? curl_slist_append(NULL, "TYPE I") : NULL;
 
     *ret = (FtpRetrieved){.announced = -1};
     if (offset > 0 && g_atomic_int_get(&session->server->rest_refused)) {
         work.skip = offset;
     } else if (offset > 0) {
         g_autofree char *rest = g_strdup_printf("REST %" G_GINT64_FORMAT, offset);
-        prequote = curl_slist_append(NULL, rest);
+        prequote = curl_slist_append(prequote, rest);
     }
     ftp_session_reset_operation(session);
     curl_easy_setopt(session->easy, CURLOPT_NOBODY, 0L);
     curl_easy_setopt(session->easy, CURLOPT_URL, url);
     curl_easy_setopt(session->easy, CURLOPT_PREQUOTE, prequote);
+    curl_easy_setopt(session->easy, CURLOPT_CUSTOMREQUEST, control ? command : NULL);
     curl_easy_setopt(session->easy, CURLOPT_WRITEFUNCTION, retrieve_write);
     curl_easy_setopt(session->easy, CURLOPT_WRITEDATA, &work);
     ftp_transcript_clear(session->transcript);
@@ -195,6 +201,7 @@ int ftp_session_retrieve(FtpSession *session, const Bound *bound, const RemotePa
             ftp_session_drop(session);
         if (session->failure == FTP_FAILURE_STOPPED)
             return session->error;
+        ftp_session_data_learn(session);
         session->failure = FTP_FAILURE_NONE;
         return session->error = 0;
     }
@@ -254,6 +261,10 @@ int ftp_session_store(FtpSession *session, const Bound *bound, const RemotePath 
                       FtpSourceFunc source, gpointer data)
 {
     StoreWork work = {.session = session, .source = source, .data = data, .size = size};
+    if (remote_path_has_control(path)) {
+        session->failure = FTP_FAILURE_PERMANENT;
+        return session->error = -EINVAL;
+    }
     g_autofree char *encoded = remote_path_url(path);
     g_autofree char *url = ftp_session_url(session, encoded);
 

@@ -8,6 +8,13 @@
 #include <curl/curl.h>
 #include <sys/socket.h>
 
+/* One passive data connection that was tried. */
+typedef struct {
+    char verb[8];  /* the command that brought the address: "EPSV" or "PASV" */
+    char peer[64]; /* "10.0.0.5:5000" */
+    int error;     /* errno of why it did not come to stand, ETIMEDOUT also when we gave up; 0 while it may */
+} FtpDataTry;
+
 struct FtpSession {
     const FtpConfig *config;
     FtpServer *server;
@@ -24,7 +31,9 @@ struct FtpSession {
     GArray *connecting; /* curl_socket_t: open sockets while there is no control connection yet */
     int control_fd;     /* -1 when not connected */
     int data_fd;        /* of the operation that is running, or -1; owned by libcurl */
+    int listen_fd;      /* in active mode, until the server has connected; or -1; owned by libcurl */
     char type;
+    gboolean epsv_on, eprt_on; /* as libcurl has them for this connection: it takes them when it connects */
 
     /* the operation that is running */
     const Bound *bound;
@@ -33,6 +42,9 @@ struct FtpSession {
     int outstanding;    /* bytes in the data socket's send queue when we looked last */
     FtpTransfer *transfer;
     gboolean was_cut;   /* the data socket was shut down for reading */
+    guint64 received;        /* bytes on the control connection when the last line of a reply was read; 0: not known */
+    guint64 received_before; /* the same, before the last command was sent */
+    gboolean out_of_step; /* a reply came that belongs to no command: the replies that follow can't be believed */
     gboolean awaiting_reply; /* a command was sent whose reply has not come */
 
     /* the result of the last operation */
@@ -42,7 +54,16 @@ struct FtpSession {
     char error_text[CURL_ERROR_SIZE];
     guint first_exchange; /* of the last ftp_session_commands() */
     char control_tail[512]; /* what came on the control connection when it was closed without being read (plain FTP) */
-    char peer[64];        /* the address of the last data connection that was tried, "10.0.0.5:5000" */
+
+    /* the data connection of the last operation: see ftp_session_data.c */
+    gboolean used_active;
+    gboolean data_up;       /* it stood */
+    gboolean data_late;     /* the server did not connect to us in time */
+    gboolean believed;      /* to the PASV reply's address, which is not the control connection's */
+    gint64 data_deadline;   /* monotonic; 0: none */
+    FtpDataTry tries[2];    /* those that libcurl made, in order: by EPSV, then by PASV */
+    guint n_tries;
+    char here[64];          /* active: the address that the server was told */
 };
 
 /* Makes the easy and multi handles with all options that stay the same. */
@@ -62,3 +83,25 @@ gboolean ftp_session_should_stop(FtpSession *session);
 
 /* Shuts the data socket down for reading when a cut was asked for and the transfer is under way (DESIGN fact 2). */
 void ftp_session_apply_cut(FtpSession *session);
+
+/* ---- ftp_session_data.c ---- */
+
+/* Before an operation: forgets the data connection of the one before. */
+void ftp_session_data_begin(FtpSession *session);
+
+/* From libcurl's callbacks: a socket for data was asked for (the address may be put right; FALSE: there shall be none),
+ * was accepted, is about to be closed; a command was sent. */
+gboolean ftp_session_data_opened(FtpSession *session, int fd, struct sockaddr *address);
+void ftp_session_data_accepted(FtpSession *session, int fd);
+void ftp_session_data_closed(FtpSession *session, int fd);
+void ftp_session_data_sent(FtpSession *session, const FtpExchange *exchange);
+
+/* From the loop: gives up on a data connection whose time is over. */
+void ftp_session_data_watch(FtpSession *session);
+
+/* After an operation with a data connection that went well: remembers what worked, and says it where it was not the first
+ * choice. */
+void ftp_session_data_learn(FtpSession *session);
+
+/* What was wrong with the data connection, as a sentence without its end. Owned by the caller. */
+char *ftp_session_data_explain(const FtpSession *session);

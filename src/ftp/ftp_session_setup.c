@@ -3,7 +3,7 @@
  * the libcurl at hand can't do was said by the options' check or does no harm. */
 #include "ftp_session_private.h"
 
-#include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,25 +12,6 @@
 #include <openssl/ssl.h>
 #endif
 
-static void sockaddr_text(const struct sockaddr *address, char *text, gsize size)
-{
-    char host[INET6_ADDRSTRLEN] = "?";
-    guint port = 0;
-    if (address->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, address, sizeof in);
-        inet_ntop(AF_INET, &in.sin_addr, host, sizeof host);
-        port = ntohs(in.sin_port);
-        g_snprintf(text, size, "%s:%u", host, port);
-    } else if (address->sa_family == AF_INET6) {
-        struct sockaddr_in6 in;
-        memcpy(&in, address, sizeof in);
-        inet_ntop(AF_INET6, &in.sin6_addr, host, sizeof host);
-        port = ntohs(in.sin6_port);
-        g_snprintf(text, size, "[%s]:%u", host, port);
-    }
-}
-
 static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
 {
     FtpSession *session = data;
@@ -38,9 +19,10 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
     if (fd < 0)
         return CURL_SOCKET_BAD;
     if (session->control_fd >= 0) { /* the control connection is there: this is for data */
-        session->data_fd = fd;
-        sockaddr_text(&address->addr, session->peer, sizeof session->peer);
-        stats_add(session->stats, STATS_DATA_CONNECTIONS, 1);
+        if (!ftp_session_data_opened(session, fd, &address->addr)) {
+            close(fd);
+            return CURL_SOCKET_BAD;
+        }
     } else {
         g_array_append_val(session->connecting, fd);
     }
@@ -52,15 +34,14 @@ static int new_socket(void *data, curl_socket_t fd, curlsocktype purpose)
 {
     FtpSession *session = data;
     if (purpose == CURLSOCKTYPE_ACCEPT)
-        session->data_fd = fd;
+        ftp_session_data_accepted(session, fd);
     return CURL_SOCKOPT_OK;
 }
 
 static int close_socket(void *data, curl_socket_t fd)
 {
     FtpSession *session = data;
-    if (fd == session->data_fd)
-        session->data_fd = -1;
+    ftp_session_data_closed(session, fd);
     for (guint i = 0; i < session->connecting->len; i++) {
         if (g_array_index(session->connecting, curl_socket_t, i) == fd) {
             g_array_remove_index_fast(session->connecting, i);
@@ -75,9 +56,21 @@ static int close_socket(void *data, curl_socket_t fd)
             session->control_tail[size > 0 ? size : 0] = '\0';
         }
         session->control_fd = -1;
+        session->received = session->received_before = 0;
         session->connected = FALSE;
     }
     return close(fd);
+}
+
+/* What has come on a connection in all; 0 where the kernel does not tell. */
+static guint64 bytes_received(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    if (fd < 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ||
+        size < G_STRUCT_OFFSET(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
+        return 0;
+    return info.tcpi_bytes_received;
 }
 
 static int trace(CURL *easy, curl_infotype type, char *bytes, size_t size, void *data)
@@ -87,16 +80,23 @@ static int trace(CURL *easy, curl_infotype type, char *bytes, size_t size, void 
 
     switch (type) {
     case CURLINFO_HEADER_OUT:
+        session->received_before = session->received;
         ftp_transcript_sent(session->transcript, bytes, size);
         session->awaiting_reply = TRUE;
         stats_add(session->stats, STATS_COMMANDS, 1);
         last = ftp_transcript_last(session->transcript);
         if (ftp_exchange_is(last, "TYPE"))
             session->type = g_ascii_toupper(last->command[5]);
+        ftp_session_data_sent(session, last);
         if (session->config->verbose)
             g_info("> %s", last->command);
         break;
     case CURLINFO_HEADER_IN:
+        session->received = bytes_received(session->control_fd);
+        if (session->received != 0 && session->received == session->received_before) {
+            session->out_of_step = TRUE; /* nothing has come since the last reply: this one belongs to no command */
+            break;
+        }
         ftp_transcript_received(session->transcript, bytes, size);
         session->progress_at = g_get_monotonic_time();
         last = ftp_transcript_last(session->transcript);
@@ -206,7 +206,6 @@ static void set_timeouts(FtpSession *session)
 {
     const FtpConfig *config = session->config;
     CURL *easy = session->easy;
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout * 1000);
     curl_easy_setopt(easy, CURLOPT_ACCEPTTIMEOUT_MS, (long)config->connect_timeout * 1000);
     curl_easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)config->timeout);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, 365L * 86400);
@@ -257,9 +256,8 @@ gboolean ftp_session_set_up(FtpSession *session)
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, session);
 
-    /* The address in a PASV reply is believed only on request: servers behind NAT announce their inner one, and a
-     * hostile one could send us to a third host. */
-    curl_easy_setopt(easy, CURLOPT_FTP_SKIP_PASV_IP, config->pasv_address == FTP_PASV_ADDRESS_SERVER ? 0L : 1L);
+    /* The address in a PASV reply is looked at when the socket is made. */
+    curl_easy_setopt(easy, CURLOPT_FTP_SKIP_PASV_IP, config->pasv_address == FTP_PASV_ADDRESS_CONTROL ? 1L : 0L);
     if (config->family != FTP_FAMILY_ANY)
         curl_easy_setopt(easy, CURLOPT_IPRESOLVE,
                          config->family == FTP_FAMILY_IPV4 ? (long)CURL_IPRESOLVE_V4 : (long)CURL_IPRESOLVE_V6);
@@ -275,28 +273,39 @@ gboolean ftp_session_set_up(FtpSession *session)
     return TRUE;
 }
 
-/* The mode may change while mounted (mode=auto), so it is set before each operation. */
-static void set_mode(FtpSession *session)
+/* What CURLOPT_FTPPORT wants: an address, an interface or nothing, and the ports. The search for a free port starts each time
+ * at another, so that sessions do not meet, and a server that always connects from its port 20 does not find the last
+ * connection's pair of ports still waiting (TIME-WAIT). */
+static char *active_where(FtpSession *session)
 {
     const FtpConfig *config = session->config;
+    const char *where = config->active_address ? config->active_address : "";
+    gboolean six = strchr(where, ':') && where[0] != '[';
+    g_autofree char *address = six ? g_strdup_printf("[%s]", where) : g_strdup(where);
+    if (config->active_port_low == 0)
+        return g_strdup(address[0] ? address : "-");
+    guint size = config->active_port_high - config->active_port_low + 1;
+    guint start = (guint)g_atomic_int_add(&session->server->next_active_port, 1) % size;
+    return g_strdup_printf("%s:%u-%u", address, config->active_port_low + start, config->active_port_high);
+}
+
+/* The mode may change while mounted (mode=auto), so it is set before each operation. Whether EPSV and EPRT are used libcurl
+ * takes when it connects; what has been learned since makes ftp_session_open() connect anew. */
+static void set_mode(FtpSession *session)
+{
     CURL *easy = session->easy;
-    gboolean active = g_atomic_int_get(&session->server->active);
-    if (active) {
-        g_autofree char *address = NULL;
-        const char *where = config->active_address ? config->active_address : "-";
-        const char *left = strchr(where, ':') && where[0] != '[' ? "[" : "";
-        const char *right = left[0] ? "]" : "";
-        if (config->active_port_low > 0)
-            address = g_strdup_printf("%s%s%s:%u-%u", left, where[0] == '-' ? "" : where, right, config->active_port_low,
-                                      config->active_port_high);
-        else
-            address = g_strdup_printf("%s%s%s", left, where, right);
-        curl_easy_setopt(easy, CURLOPT_FTPPORT, address);
-        curl_easy_setopt(easy, CURLOPT_FTP_USE_EPRT, config->eprt == FTP_SWITCH_OFF ? 0L : 1L);
-    } else {
-        curl_easy_setopt(easy, CURLOPT_FTPPORT, NULL);
-        curl_easy_setopt(easy, CURLOPT_FTP_USE_EPSV, g_atomic_int_get(&session->server->epsv_refused) ? 0L : 1L);
+    session->used_active = g_atomic_int_get(&session->server->active) != 0;
+    g_autofree char *where = session->used_active ? active_where(session) : NULL;
+    curl_easy_setopt(easy, CURLOPT_FTPPORT, where);
+    if (!session->connected) {
+        session->epsv_on = !g_atomic_int_get(&session->server->epsv_refused);
+        session->eprt_on = !g_atomic_int_get(&session->server->eprt_refused);
+        curl_easy_setopt(easy, CURLOPT_FTP_USE_EPSV, session->epsv_on ? 1L : 0L);
+        curl_easy_setopt(easy, CURLOPT_FTP_USE_EPRT, session->eprt_on ? 1L : 0L);
     }
+    /* For data connections libcurl counts from the beginning of the operation; they have deadlines of ours. */
+    long seconds = session->config->connect_timeout + (session->connected ? 2L * session->config->timeout : 0L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, seconds * 1000);
 }
 
 char *ftp_session_url(const FtpSession *session, const char *path)

@@ -7,7 +7,8 @@ struct FtpTransfer {
     gint refs; /* atomic */
     gint cut;
     gint wanted;
-    void (*wanted_func)(gpointer data); /* set before the transfer starts */
+    GMutex func_lock; /* guards the next two; held while the function runs, so that it is over once it was unset */
+    void (*wanted_func)(gpointer data);
     gpointer wanted_data;
     GMutex lock;
     FtpSession *session; /* under the lock */
@@ -18,6 +19,7 @@ FtpTransfer *ftp_transfer_new(void)
     FtpTransfer *transfer = g_new0(FtpTransfer, 1);
     transfer->refs = 1;
     g_mutex_init(&transfer->lock);
+    g_mutex_init(&transfer->func_lock);
     return transfer;
 }
 
@@ -32,6 +34,7 @@ void ftp_transfer_unref(FtpTransfer *transfer)
     if (!transfer || !g_atomic_int_dec_and_test(&transfer->refs))
         return;
     g_mutex_clear(&transfer->lock);
+    g_mutex_clear(&transfer->func_lock);
     g_free(transfer);
 }
 
@@ -56,14 +59,20 @@ gboolean ftp_transfer_wanted(const FtpTransfer *transfer)
 
 void ftp_transfer_set_wanted_func(FtpTransfer *transfer, void (*func)(gpointer data), gpointer data)
 {
+    g_mutex_lock(&transfer->func_lock);
     transfer->wanted_data = data;
     transfer->wanted_func = func;
+    g_mutex_unlock(&transfer->func_lock);
 }
 
 void ftp_transfer_want(FtpTransfer *transfer)
 {
-    if (g_atomic_int_compare_and_exchange(&transfer->wanted, FALSE, TRUE) && transfer->wanted_func)
+    if (!g_atomic_int_compare_and_exchange(&transfer->wanted, FALSE, TRUE))
+        return;
+    g_mutex_lock(&transfer->func_lock);
+    if (transfer->wanted_func)
         transfer->wanted_func(transfer->wanted_data);
+    g_mutex_unlock(&transfer->func_lock);
 }
 
 void ftp_transfer_unwant(FtpTransfer *transfer)

@@ -118,16 +118,27 @@ def _session():
     assert not running, f"servers left: {running}"
 
 
-@pytest.fixture(scope="session")
-def session_directory():
-    """A directory of this worker that every user may enter. It vanishes at the end."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="ftpfs-tests-", dir="/tmp"))
-    directory.chmod(0o755)
-    yield directory
+def _remove_directory(directory):
+    """Removes a directory of a session, and before that the mounts in it, which it returns."""
     left = [path for path in lib.mounted_paths() if path.startswith(str(directory) + "/")]
     for path in left:
         subprocess.run(["fusermount3", "-uz", path], timeout=60, check=False)
     shutil.rmtree(directory, ignore_errors=True)
+    return left
+
+
+@pytest.fixture(scope="session")
+def session_directory():
+    """A directory of this worker that every user may enter. It vanishes at the end, or, when the session is killed,
+    at the begin of another."""
+    for old in pathlib.Path("/tmp").glob("ftpfs-tests.*"):
+        pid = old.name.split(".")[1]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            _remove_directory(old)
+    directory = pathlib.Path(tempfile.mkdtemp(prefix=f"ftpfs-tests.{os.getpid()}.", dir="/tmp"))
+    directory.chmod(0o755)
+    yield directory
+    left = _remove_directory(directory)
     assert not left, f"mounts left: {left}"
 
 

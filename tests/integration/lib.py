@@ -227,13 +227,17 @@ class Mount:
         """Unmounts as a user does; ftpfs must then end with 0."""
         if self.unmounted:
             return
-        limit = time.monotonic() + timeout
+        began = time.monotonic()
+        limit = began + timeout
         while self.is_mounted:
             result = subprocess.run(["fusermount3", "-u", str(self.path)], stdout=subprocess.PIPE,
                                     stderr=subprocess.STDOUT, timeout=timeout, check=False)
             if result.returncode == 0 or not self.is_mounted:
                 break
-            if time.monotonic() > limit:  # something still has a file open
+            # Something still has a file open. Waiting helps, unless it is the test itself (one that has failed, whose
+            # variables are kept for the report).
+            now = time.monotonic()
+            if now > limit or (now > began + 5 and self.used_only_by_this_process()):
                 raise AssertionError(f"can't unmount: {result.stdout.decode(errors='replace')}"
                                      f"{self.users()}\n{self.log_text()}\n{self.report_and_kill()}")
             time.sleep(0.05)
@@ -275,6 +279,10 @@ class Mount:
                     if target == top or target.startswith(top + "/"):
                         found.append(f"{link} -> {target}")
         return "\n".join(found)
+
+    def used_only_by_this_process(self):
+        users = self.users().splitlines()
+        return bool(users) and all(line.startswith(f"/proc/{os.getpid()}/") for line in users)
 
     def report_and_kill(self):
         """Ends a mount that does not end by itself; returns what its threads were waiting for."""

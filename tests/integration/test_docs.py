@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The man page, --help and the option table say the same. --help is printed from the table, so it stands for it."""
 
-import os
-import pathlib
 import re
 import shutil
 import subprocess
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-FTPFS = os.environ.get("FTPFS", str(ROOT / "build" / "ftpfs"))
-MAN = ROOT / "man" / "ftpfs.1"
+from lib import CHECKOUT, FTPFS
+
+MAN = CHECKOUT / "man" / "ftpfs.1"
 
 
 @pytest.fixture(scope="module")
 def help_text():
-    if os.sep not in FTPFS and shutil.which(FTPFS) is None or os.sep in FTPFS and not os.path.exists(FTPFS):
-        pytest.fail(f"{FTPFS} is not built")
     done = subprocess.run([FTPFS, "--help"], capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
     return done.stdout
@@ -76,18 +72,20 @@ def test_ignored_options_agree(help_text):
 
 def test_options_of_the_design_are_there(help_text):
     wanted = """mode passive active epsv eprt pasv_address active_address active_ports port bind ipv4 ipv6 connections
-        keepalive proxy tcp_nodelay connect_timeout timeout retry tls tls_data tls_verify tls_pin tls_max cacert capath cert
-        key ciphers user credentials netrc password_stdin uid gid umask fmask dmask charset listing list_command timezone
-        symlinks hidden cache_ttl negative_ttl cache read_ahead streams prefetch write upload spool spool_max ro""".split()
+        keepalive proxy tcp_nodelay connect_timeout timeout retry tls tls_data tls_verify tls_pin tls_max
+        cacert capath cert key ciphers user credentials netrc password_stdin uid gid umask fmask dmask
+        charset listing list_command timezone symlinks hidden cache_ttl negative_ttl cache read_ahead
+        streams prefetch write upload spool spool_max ro""".split()
     assert set(wanted) - set(help_options(help_text)) == set()
 
 
 def test_options_of_curlftpfs_are_there(help_text):
     wanted = """ftpfs_debug transform_symlinks disable_epsv enable_epsv skip_pasv_ip ftp_port disable_eprt ftp_method
-        custom_list tcp_nodelay connect_timeout ssl ssl_control ssl_try no_verify_hostname no_verify_peer cert cert_type key
-        key_type pass engine cacert capath ciphers interface krb4 proxy proxytunnel proxy_anyauth proxy_basic proxy_digest
-        proxy_ntlm httpproxy socks4 socks5 user proxy_user tlsv1 sslv3 ipv4 ipv6 utf8 codepage iocharset cache
-        cache_timeout cache_stat_timeout cache_dir_timeout cache_link_timeout""".split()
+        custom_list tcp_nodelay connect_timeout ssl ssl_control ssl_try no_verify_hostname no_verify_peer
+        cert cert_type key key_type pass engine cacert capath ciphers interface krb4 proxy proxytunnel
+        proxy_anyauth proxy_basic proxy_digest proxy_ntlm httpproxy socks4 socks5 user proxy_user tlsv1
+        sslv3 ipv4 ipv6 utf8 codepage iocharset cache cache_timeout cache_stat_timeout cache_dir_timeout
+        cache_link_timeout""".split()
     assert set(wanted) - set(help_options(help_text)) == set()
 
 
@@ -102,7 +100,7 @@ def test_flags_agree(help_text):
 @pytest.mark.parametrize("page", ["ftpfs.1", "mount.ftpfs.8"])
 def test_man_page_is_clean(page):
     assert shutil.which("mandoc"), "mandoc is not installed; tests/deps installs it"
-    done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", str(ROOT / "man" / page)],
+    done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", str(CHECKOUT / "man" / page)],
                           capture_output=True, text=True, timeout=60)
     assert (done.stdout + done.stderr).strip() == ""
     assert done.returncode == 0

@@ -60,7 +60,7 @@ class Exerciser:
             (self.do_truncate_handle, 5), (self.do_map_read, 5), (self.do_map_write, 4), (self.do_open, 10),
             (self.do_close, 9), (self.do_close_all, 3), (self.do_fsync, 4), (self.do_rename, 3),
             (self.do_rename_over, 2), (self.do_stat, 6), (self.do_seek_data, 3), (self.do_read_whole, 3),
-            (self.do_open_truncating, 2), (self.do_exclusive, 1),
+            (self.do_open_truncating, 2), (self.do_exclusive, 2),
         ]
 
     @property
@@ -344,7 +344,7 @@ def test_random_operations(mount, server, workdir, request, number):
         raise AssertionError(f"{error!r}\nFTPFS_SEED={seed} FTPFS_FSX_STEPS={STEPS}, the last steps:\n{history}") \
             from error
     print(dict(exerciser.counts))
-    if STEPS >= 500:
+    if STEPS >= 2000:
         assert len(exerciser.counts) == len(exerciser.steps), "a kind of step never ran"
 
 

@@ -14,6 +14,8 @@ import sys
 import time
 import urllib.parse
 
+from netlab import inside
+
 from . import scratch
 from .certs import certificates
 
@@ -90,6 +92,8 @@ class Server:
 
     Options of all kinds: chroot=True, idle_timeout=SECONDS, max_clients=N, passive_ports=(LOW, HIGH), root=PATH,
     user=NAME, password=TEXT.
+    With netns=PATH it runs in that network namespace (netlab's Namespace.path) and listens there at address=ADDRESS,
+    port=N; seen_as=ADDRESS is where its clients find it, when that is another.
     Not thread-safe; a server must be started by a thread that lives as long as the server shall.
     """
 
@@ -99,7 +103,8 @@ class Server:
     uses_syslog = False
 
     def __init__(self, tls=False, chroot=True, idle_timeout=3600, max_clients=None, passive_ports=None, root=None,
-                 user=USER, password=PASSWORD):
+                 user=USER, password=PASSWORD,
+                 netns=None, address="127.0.0.1", port=0, seen_as=None):
         if tls not in (False, True, "implicit"):
             raise ValueError(f"tls={tls!r}")
         reason = self.missing()
@@ -110,8 +115,10 @@ class Server:
         self.idle_timeout = idle_timeout
         self.max_clients = max_clients
         self.passive_ports = passive_ports
-        self.host = "127.0.0.1"
-        self.port = 0
+        self.netns = netns
+        self.address = address
+        self.host = seen_as or address
+        self.port = port
         self.user = user
         self.password = password
         if os.geteuid() == 0:
@@ -160,7 +167,8 @@ class Server:
         who = urllib.parse.quote(self.user, safe="")
         if password:
             who += ":" + urllib.parse.quote(self.password, safe="")
-        return f"{scheme}://{who}@{self.host}:{self.port}/{urllib.parse.quote(path, safe='/')}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{who}@{host}:{self.port}/{urllib.parse.quote(path, safe='/')}"
 
     @property
     def options(self):
@@ -238,6 +246,8 @@ class Server:
             if self.uses_syslog:
                 wrapper += ["--syslog", str(self.log_path)]
             command = wrapper + ["--"] + command
+        if self.netns:
+            command = [shutil.which("nsenter"), f"--net={self.netns}", "--"] + command
         environment = dict(os.environ, LC_ALL="C.UTF-8", TZ="UTC")
         for name in ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"):
             environment.pop(name, None)
@@ -290,7 +300,9 @@ class Server:
 
     def _greets(self):
         try:
-            with socket.create_connection((self.host, self.port), timeout=10) as connection:
+            with inside(self.netns):
+                connection = socket.create_connection((self.address, self.port), timeout=10)
+            with connection:
                 if self.tls == "implicit":
                     context = ssl.create_default_context(cafile=str(self.cafile))
                     connection = context.wrap_socket(connection, server_hostname="localhost")
@@ -301,6 +313,8 @@ class Server:
 
     def _owns_port(self):
         """Whether the listening socket of our port belongs to a descendant of the process we started."""
+        if self.netns:
+            return True  # nobody else is there
         wanted = f"0100007F:{self.port:04X}"
         inodes = set()
         with open("/proc/net/tcp", encoding="ascii") as table:

@@ -28,7 +28,7 @@ def _openssl(*arguments):
 
 @functools.lru_cache(maxsize=None)
 def certificates():
-    """The certificates of this process, for localhost, 127.0.0.1 and ::1. The files vanish with the process."""
+    """The certificates of this process, for localhost, 127.0.0.1, ::1 and the server's addresses in netlab. The files vanish with the process."""
     directory = pathlib.Path(scratch.new_directory("certificates"))
     made = Certificates(directory)
     ca_key = directory / "ca.key"
@@ -38,7 +38,7 @@ def certificates():
         basicConstraints = critical, CA:FALSE
         keyUsage = critical, digitalSignature, keyEncipherment
         extendedKeyUsage = serverAuth
-        subjectAltName = DNS:localhost, IP:127.0.0.1, IP:::1
+        subjectAltName = DNS:localhost, IP:127.0.0.1, IP:::1, IP:203.0.113.2, IP:2001:db8::2
         """))
     _openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", "30",
              "-subj", "/CN=ftpfs test authority", "-addext", "keyUsage=critical,keyCertSign,cRLSign",

@@ -12,7 +12,8 @@ PYTHON = "/usr/bin/python3"  # Debian's pyftpdlib belongs to this one
 
 
 class PyFtpd(Server):
-    """More options: settings={"attribute of the handler class": value}; early_tls=False for pyftpdlib 1.5.7 as it is.
+    """More options: settings={"attribute of the handler class": value}; refuse=[commands that it shall not know];
+    epsv_ports=(LOW, HIGH), other ones than for PASV; early_tls=False for pyftpdlib 1.5.7 as it is.
 
     As it is, it takes the first bytes of a data connection's TLS handshake, when they come before the command of the
     transfer, for the end of the connection and closes it. libcurl (7.87 and later) shakes hands as soon as the data
@@ -23,9 +24,11 @@ class PyFtpd(Server):
     program = "python3"
     needs_root = False
 
-    def __init__(self, settings=None, early_tls=True, **options):
+    def __init__(self, settings=None, refuse=(), epsv_ports=None, early_tls=True, **options):
         super().__init__(**options)
         self.early_tls = early_tls
+        self.refuse = list(refuse)
+        self.epsv_ports = epsv_ports
         self.settings = settings or {}
 
     @classmethod
@@ -38,9 +41,11 @@ class PyFtpd(Server):
 
     def prepare(self):
         settings = {
-            "host": self.host, "port": self.port, "user": self.user, "password": self.password,
+            "host": self.address, "port": self.port, "user": self.user, "password": self.password,
             "root": str(self.root), "chroot": self.chroot, "uid": self.uid, "gid": self.gid,
-            "tls": self.tls, "early_tls": self.early_tls, "log": str(self.log_path), "handler": dict(self.settings, timeout=self.idle_timeout),
+            "tls": self.tls, "early_tls": self.early_tls, "refuse": self.refuse, "epsv_ports": self.epsv_ports,
+            "log": str(self.log_path),
+            "handler": dict(self.settings, timeout=self.idle_timeout),
             "max_clients": self.max_clients or 512, "passive_ports": self.passive_ports,
         }
         if self.tls:

@@ -44,6 +44,11 @@ def make_handler(settings, log):
                 self.secure_connection(self.ssl_context)
             super().handle()
 
+        def _make_epasv(self, extmode=False):
+            low, high = settings["epsv_ports" if extmode and settings["epsv_ports"] else "passive_ports"] or (0, 0)
+            self.passive_ports = range(low, high + 1) if low else None
+            super()._make_epasv(extmode=extmode)
+
     Handler.authorizer = DummyAuthorizer()
     home = settings["root"] if settings["chroot"] else "/"
     Handler.authorizer.add_user(settings["user"], settings["password"], home, perm="elradfmwMT")
@@ -52,9 +57,7 @@ def make_handler(settings, log):
     Handler.use_gmt_times = True
     Handler.unicode_errors = "surrogateescape"
     Handler.auth_failed_timeout = 0
-    if settings["passive_ports"]:
-        low, high = settings["passive_ports"]
-        Handler.passive_ports = range(low, high + 1)
+    Handler.proto_cmds = {name: value for name, value in Handler.proto_cmds.items() if name not in settings["refuse"]}
     if settings["tls"]:
         Handler.certfile = settings["certificate"]
         Handler.tls_control_required = settings["tls"] is True

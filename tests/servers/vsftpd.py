@@ -38,8 +38,10 @@ class Vsftpd(Server):
 
     def prepare(self):
         low, high = self.passive_ports or (32768, 60999)
+        six = ":" in self.address
         settings = {
-            "listen": "YES", "listen_ipv6": "NO", "listen_address": self.host, "listen_port": self.port,
+            "listen": "NO" if six else "YES", "listen_ipv6": "YES" if six else "NO",
+            "listen_address6" if six else "listen_address": self.address, "listen_port": self.port,
             "background": "NO", "anonymous_enable": "NO", "local_enable": "YES", "pam_service_name": "vsftpd",
             "check_shell": "NO", "write_enable": "YES", "chmod_enable": "YES", "mdtm_write": "YES",
             "local_umask": "022", "file_open_mode": "0666", "utf8_filesystem": "YES", "use_localtime": "NO",

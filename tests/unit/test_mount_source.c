@@ -82,11 +82,38 @@ static void test_forms(void)
 static void test_refused(void)
 {
     static const char *const wrong[] = {
-        "", "/", "ftp://", "ftp:///a", "http://h/a", "sftp://h", "ftp://h:0/", "ftp://h:65536/", "ftp://h:x/",
-        "ftp://h:123456", "ftp://h:-1", "ftp://::1/a", "::1", "ftp://[::1", "ftp://[::1]x", "ftp://[h]/",
-        "ftp://[::1%]/", "ftp://a b/", "ftp://h%41/", "ftp://h/a%0Ab", "ftp://h/a%0d", "ftp://h/%00", "ftp://u%0A@h",
-        "ftp://u:SECRET%0D@h", "ftp://u:SECRET%00@h", "ftp://h/../a", "ftp://h/a/..", "ftp://:SECRET@h",
-        "ftp://u:SECRET/x@h", "h\n/a", "ftp://u:SE/CRET@h/", "ftp://u@:21",
+        "",
+        "/",
+        "ftp://",
+        "ftp:///a",
+        "http://h/a",
+        "sftp://h",
+        "ftp://h:0/",
+        "ftp://h:65536/",
+        "ftp://h:x/",
+        "ftp://h:123456",
+        "ftp://h:-1",
+        "ftp://::1/a",
+        "::1",
+        "ftp://[::1",
+        "ftp://[::1]x",
+        "ftp://[h]/",
+        "ftp://[::1%]/",
+        "ftp://a b/",
+        "ftp://h%41/",
+        "ftp://h/a%0Ab",
+        "ftp://h/a%0d",
+        "ftp://h/%00",
+        "ftp://u%0A@h",
+        "ftp://u:SECRET%0D@h",
+        "ftp://u:SECRET%00@h",
+        "ftp://h/../a",
+        "ftp://h/a/..",
+        "ftp://:SECRET@h",
+        "ftp://u:SECRET/x@h",
+        "h\n/a",
+        "ftp://u:SE/CRET@h/",
+        "ftp://u@:21",
     };
     for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
         g_autoptr(GError) error = NULL;
@@ -110,7 +137,7 @@ static void test_scrub(void)
         {"u:p@ss:w@h:21/a:b@c", "u@h:21/a:b@c"},
         {"curlftpfs#ftps://u:p%2F@[::1]:21/", "curlftpfs#ftps://u@[::1]:21/"},
         {"ftp://u:@h", "ftp://u@h"},
-        {"ftp://u:pa/ss@h/x", "ftp://u@h/x"},     /* not understood */
+        {"ftp://u:pa/ss@h/x", "ftp://u@h/x"}, /* not understood */
         {"ftp://u:p%0A@h/x", "ftp://u@h/x"},
         {"http://u:p@h", "http://u@h"},
         {"", ""},

@@ -100,14 +100,14 @@ static void test_defaults(void)
 
 static void test_values(void)
 {
-    g_autoptr(Options) o = parse(
-        "ftpfs -o mode=active,epsv=off,eprt=on,pasv_address=control,active_address=eth0,active_ports=5000-5010 "
-        "-o port=2121,bind=10.0.0.1,ipv4,connections=64,keepalive=0,proxy=socks5://p:1,tcp_nodelay=off "
-        "h /mnt -oconnect_timeout=1,timeout=2,retry=0 -o tls=try,tls_data=off,tls_verify=off,tls_max=1.2 "
-        "-o cacert=/c,capath=/d,cert=/e,key=/f,ciphers=A:B,user=joe,credentials=/g,netrc=/h,password_stdin "
-        "-o uid=1,gid=2,umask=022,fmask=0111,dmask=7,charset=ISO-8859-1,listing=stat,list_command='LIST -la' "
-        "-o timezone=UTC,symlinks=off,hidden=no,cache=off,cache_ttl=0,negative_ttl=1,read_ahead=64k,streams=1 "
-        "-o prefetch=on,upload=direct,spool=/s,spool_max=2G,ro -f -s -v");
+    g_autoptr(Options) o =
+        parse("ftpfs -o mode=active,epsv=off,eprt=on,pasv_address=control,active_address=eth0,active_ports=5000-5010 "
+              "-o port=2121,bind=10.0.0.1,ipv4,connections=64,keepalive=0,proxy=socks5://p:1,tcp_nodelay=off "
+              "h /mnt -oconnect_timeout=1,timeout=2,retry=0 -o tls=try,tls_data=off,tls_verify=off,tls_max=1.2 "
+              "-o cacert=/c,capath=/d,cert=/e,key=/f,ciphers=A:B,user=joe,credentials=/g,netrc=/h,password_stdin "
+              "-o uid=1,gid=2,umask=022,fmask=0111,dmask=7,charset=ISO-8859-1,listing=stat,list_command='LIST -la' "
+              "-o timezone=UTC,symlinks=off,hidden=no,cache=off,cache_ttl=0,negative_ttl=1,read_ahead=64k,streams=1 "
+              "-o prefetch=on,upload=direct,spool=/s,spool_max=2G,ro -f -s -v");
 
     g_assert_cmpint(o->ftp->mode, ==, FTP_MODE_ACTIVE);
     g_assert_cmpint(o->ftp->epsv, ==, FTP_SWITCH_OFF);
@@ -165,7 +165,7 @@ static void test_values(void)
 static void test_short_forms(void)
 {
     g_autoptr(Options) passive = parse("ftpfs h /mnt -o passive");
-    g_autoptr(Options) active = parse("ftpfs h /mnt -o active,active_ports=7");
+    g_autoptr(Options) active = parse("ftpfs h /mnt -o active,active_ports=7-7");
     g_autoptr(Options) last = parse("ftpfs h /mnt -o active,mode=auto,ro,rw,umask=077,fmask=0");
     g_autoptr(Options) debug = parse("ftpfs h /mnt -d");
     g_autoptr(Options) relative = parse("ftpfs h some/dir -o cacert=ca.pem");
@@ -189,18 +189,90 @@ static void test_short_forms(void)
 static void test_wrong_values(void)
 {
     static const char *const wrong[] = {
-        "mode=foo", "mode=", "mode", "passive=1", "epsv=maybe", "eprt=1", "pasv_address=x", "active_address=",
-        "active_ports=0-5", "active_ports=9-8", "active_ports=1-65536", "active_ports=a", "active_ports=-", "port=0",
-        "port=65536", "port=21x", "port=+21", "connections=0", "connections=65", "connections=-1", "keepalive=x",
-        "connect_timeout=0", "connect_timeout=1.5", "timeout=0", "timeout=", "retry=-1", "retry=99999999999999999999",
-        "tls=yes", "tls_data=x", "tls_verify=x", "tls_pin=abc", "tls_pin=", "tls_pin=sha256//xyz=", "tls_max=1.4", "tls_max=2",
-        "cacert=", "credentials=", "credentials", "netrc=", "password_stdin=x", "uid=no-such-user-here", "gid=no-such-group-here",
-        "umask=8", "umask=01000", "umask=-1", "fmask=x", "dmask=", "charset=no-such-charset", "charset=",
-        "listing=nlst", "list_command=", "timezone=No/Such/Zone", "symlinks=x", "hidden=2", "cache=x", "cache_ttl=x",
-        "negative_ttl=x", "read_ahead=8X", "read_ahead=K", "read_ahead=-1", "streams=0", "streams=65", "prefetch=x",
-        "write=x", "upload=x", "spool=relative", "spool=", "spool_max=x", "spool_max=99999999T", "ro=1",
-        "max_read=x", "max_read", "allow_other=1", "noexec=1", "ftp_method=x", "cert_type=DER", "key_type=ENG",
-        "krb4=clear", "sslv3", "sslv2", "engine=x", "user=:x", "_netdev=1",
+        "mode=foo",
+        "mode=",
+        "mode",
+        "passive=1",
+        "epsv=maybe",
+        "eprt=1",
+        "pasv_address=x",
+        "active_address=",
+        "active_ports=0-5",
+        "active_ports=9-8",
+        "active_ports=1-65536",
+        "active_ports=a",
+        "active_ports=5",
+        "active_ports=-",
+        "port=0",
+        "port=65536",
+        "port=21x",
+        "port=+21",
+        "connections=0",
+        "connections=65",
+        "connections=-1",
+        "keepalive=x",
+        "connect_timeout=0",
+        "connect_timeout=1.5",
+        "timeout=0",
+        "timeout=",
+        "retry=-1",
+        "retry=99999999999999999999",
+        "tls=yes",
+        "tls_data=x",
+        "tls_verify=x",
+        "tls_pin=abc",
+        "tls_pin=",
+        "tls_pin=sha256//xyz=",
+        "tls_max=1.4",
+        "tls_max=2",
+        "cacert=",
+        "credentials=",
+        "credentials",
+        "netrc=",
+        "password_stdin=x",
+        "uid=no-such-user-here",
+        "gid=no-such-group-here",
+        "umask=8",
+        "umask=01000",
+        "umask=-1",
+        "fmask=x",
+        "dmask=",
+        "charset=no-such-charset",
+        "charset=",
+        "listing=nlst",
+        "list_command=",
+        "timezone=No/Such/Zone",
+        "symlinks=x",
+        "hidden=2",
+        "cache=x",
+        "cache_ttl=x",
+        "negative_ttl=x",
+        "read_ahead=8X",
+        "read_ahead=K",
+        "read_ahead=-1",
+        "streams=0",
+        "streams=65",
+        "prefetch=x",
+        "write=x",
+        "upload=x",
+        "spool=relative",
+        "spool=",
+        "spool_max=x",
+        "spool_max=99999999T",
+        "ro=1",
+        "max_read=x",
+        "max_read",
+        "allow_other=1",
+        "noexec=1",
+        "ftp_method=x",
+        "cert_type=DER",
+        "key_type=ENG",
+        "krb4=clear",
+        "sslv3",
+        "sslv2",
+        "engine=x",
+        "user=:x",
+        "_netdev=1",
     };
     for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
         g_autofree char *text = g_strdup_printf("ftpfs h /mnt -o %s", wrong[i]);
@@ -255,7 +327,8 @@ static void test_curlftpfs(void)
     g_autoptr(Options) o = parse("ftpfs curlftpfs#ftp://h /mnt -o user=joe:p:w,ftp_port=-,disable_eprt,skip_pasv_ip,"
                                  "ssl_control,no_verify_peer,codepage=CP1251,custom_list='LIST -la',cache_timeout=7,"
                                  "transform_symlinks,interface=eth1,pass=phrase,nomulticonn,ftpfs_debug,cert_type=pem");
-    g_autoptr(Options) proxy = parse("ftpfs h /mnt -o proxy=p:3128,proxy_user=a:b@c,httpproxy,disable_epsv,ssl,cache=no");
+    g_autoptr(Options) proxy =
+        parse("ftpfs h /mnt -o proxy=p:3128,proxy_user=a:b@c,httpproxy,disable_epsv,ssl,cache=no");
     g_autoptr(Options) socks = parse("ftpfs h /mnt -o proxy=p,socks5,ssl_try,enable_epsv,utf8,no_verify_hostname");
     g_autoptr(Options) gone = parse("ftpfs h /mnt -o tlsv1,proxy_ntlm,ftp_method=nocwd,cache_link_timeout=1,"
                                     "iocharset=koi8-r,proxytunnel");
@@ -299,7 +372,8 @@ static void test_curlftpfs(void)
 static void test_generic(void)
 {
     g_autoptr(Options) o = parse(
-        "ftpfs h /mnt -o rw,user,_netdev,_rnetdev,nofail,noauto,auto,users,nouser,owner,group,defaults,suid,dev,relatime,"
+        "ftpfs h /mnt -o "
+        "rw,user,_netdev,_rnetdev,nofail,noauto,auto,users,nouser,owner,group,defaults,suid,dev,relatime,"
         "x-systemd.automount,x-systemd.idle-timeout=60,x-gvfs-show,X-mount.mkdir,comment=a=b,uhelper=x,helper=y,"
         "nosuid,nodev,noexec,noatime,sync,dirsync,allow_other,default_permissions,max_read=4096,nonempty,,big_writes");
 
@@ -317,7 +391,8 @@ static void test_generic(void)
 
 static void test_mount_helper(void)
 {
-    g_autoptr(Options) o = parse("/sbin/mount.ftpfs ftp://h /mnt -sn -v -N /proc/1/ns/mnt -o rw,foo=1,user=joe -t fuse.x");
+    g_autoptr(Options) o =
+        parse("/sbin/mount.ftpfs ftp://h /mnt -sn -v -N /proc/1/ns/mnt -o rw,foo=1,user=joe -t fuse.x");
     g_autoptr(Options) fake = parse("mount.ftpfs ftp://h /mnt -f -o ro");
 
     g_assert_cmpstr(o->ftp->user, ==, "joe");
@@ -354,7 +429,8 @@ static void test_scrub(void)
          "ftpfs|-o|pass=,proxy=,proxy_user=|h|/mnt|-f"},
         {"ftpfs ftp://u:SECRET@h /mnt -o mode=foo", "ftpfs|ftp://u@h|/mnt|-o|mode=foo"},
         {"ftpfs ftp://u:SE/CRET@h /mnt", "ftpfs|ftp://u@h|/mnt"},
-        {"mount.ftpfs ftp://u:SECRET@h /mnt -t fuse.x -o user=u:SECRET", "mount.ftpfs|ftp://u@h|/mnt|-t|fuse.x|-o|user=u"},
+        {"mount.ftpfs ftp://u:SECRET@h /mnt -t fuse.x -o user=u:SECRET",
+         "mount.ftpfs|ftp://u@h|/mnt|-t|fuse.x|-o|user=u"},
         {"ftpfs --status /a:b@c", "ftpfs|--status|/a:b@c"},
         {"ftpfs --check u:SECRET@h -o user=v", "ftpfs|--check|u@h|-o|user=v"},
         {"ftpfs -- ftp://u:SECRET@h /mnt", "ftpfs|--|ftp://u@h|/mnt"},

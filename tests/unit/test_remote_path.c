@@ -51,7 +51,8 @@ static void test_forms(void)
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         const Case *c = &cases[i];
         g_autoptr(RemotePath) path = NULL;
-        g_test_message("\"%s\" + \"%s\"", c->root, c->relative);
+        g_autofree char *relative = g_strescape(c->relative, NULL); /* the report of the tests is UTF-8 */
+        g_test_message("\"%s\" + \"%s\"", c->root, relative);
         g_assert_cmpint(remote_path_new(c->root, c->relative, &path), ==, 0);
         g_assert_cmpstr(remote_path_bytes(path), ==, c->bytes);
         g_assert_cmpstr(remote_path_name(path), ==, c->name);
