@@ -73,7 +73,7 @@ int ftp_client_rename(FtpClient *client, const FtpCall *call, const RemotePath *
 /* MFMT, else `MDTM YYYYMMDDhhmmss path`, else SITE UTIME; -EOPNOTSUPP when none works, learned. mtime in seconds. */
 int ftp_client_set_mtime(FtpClient *client, const FtpCall *call, const RemotePath *path, gint64 mtime);
 
-/* SITE CHMOD, else MFF unix.mode; -EOPNOTSUPP when none works, learned. */
+/* MFF UNIX.mode where it is offered, else SITE CHMOD; -EOPNOTSUPP when none works, learned. */
 int ftp_client_set_mode(FtpClient *client, const FtpCall *call, const RemotePath *path, guint mode);
 
 /* SITE SYMLINK; -EOPNOTSUPP. `target` is in the server's charset and free of blanks, else -EINVAL. */

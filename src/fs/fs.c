@@ -19,10 +19,17 @@ Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **err
     fs->client = client;
     fs->stats = stats;
     fs->available = -1;
+    fs->dirs = g_hash_table_new_full(NULL, NULL, (GDestroyNotify)open_dir_free, NULL);
     g_mutex_init(&fs->lock);
     fs->tree = tree_new(options, client, stats);
     fs->files = open_files_new(options, client, fs->tree, stats, error);
     return fs->files ? g_steal_pointer(&fs) : NULL;
+}
+
+void open_dir_free(OpenDir *dir)
+{
+    dir_listing_unref(dir->listing);
+    g_free(dir);
 }
 
 void fs_free(Fs *fs)
@@ -31,6 +38,7 @@ void fs_free(Fs *fs)
         return;
     if (fs->files)
         open_files_free(fs->files);
+    g_hash_table_unref(fs->dirs); /* an unmount may overtake the kernel's last releasedir */
     tree_free(fs->tree);
     g_mutex_clear(&fs->lock);
     g_free(fs);

@@ -21,12 +21,6 @@
 #define FIRST_OFFSET 3 /* of the first entry: 1 follows ".", 2 follows ".." */
 #define MAX_WRITE (1U << 20)
 
-/* What fi->fh of a directory is. libfuse calls one operation at a time on it. */
-typedef struct {
-    DirListing *listing;
-    gboolean begun; /* it was read already */
-} OpenDir;
-
 static Fs *this_fs(void)
 {
     return fuse_get_context()->private_data;
@@ -247,6 +241,10 @@ static int op_opendir(const char *path, struct fuse_file_info *fi)
         g_free(dir);
         return result(r);
     }
+    Fs *fs = this_fs();
+    g_mutex_lock(&fs->lock);
+    g_hash_table_add(fs->dirs, dir);
+    g_mutex_unlock(&fs->lock);
     fi->fh = (uintptr_t)dir;
     return 0;
 }
@@ -287,13 +285,25 @@ static void fill_entries(const char *path, const OpenDir *dir, void *buffer, fus
     }
 }
 
+/* TRUE when nothing was changed in the directory since the listing was taken. */
+static gboolean is_current(const char *path, const DirListing *listing)
+{
+    DirCache *cache = tree_cache(this_fs()->tree);
+    g_autoptr(DirListing) now = NULL;
+    Bound bound = call_bound();
+
+    return dir_cache_has_listing(cache, path) && dir_cache_list(cache, &bound, path, &now) == 0 && now == listing;
+}
+
 static int op_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_t offset, struct fuse_file_info *fi,
                       enum fuse_readdir_flags flags)
 {
     OpenDir *dir = (OpenDir *)(uintptr_t)fi->fh;
     Bound bound = call_bound();
 
-    if (offset == 0 && dir->begun) { /* rewinddir(3): as it is now */
+    /* As it is now, and not as it was at opendir: the kernel believes the attributes that go with the names, and would
+     * take a name that was renamed in between for one that is there. While it reads, it lets nobody change the directory. */
+    if (offset == 0 && (dir->begun || this_fs()->options->cache)) {
         DirListing *listing = NULL;
         int r = tree_list(this_fs()->tree, &bound, path, &listing);
         if (r < 0)
@@ -302,16 +312,20 @@ static int op_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_
         dir->listing = listing;
     }
     dir->begun = TRUE;
-    fill_entries(path, dir, buffer, fill, offset, (flags & FUSE_READDIR_PLUS) != 0);
+    gboolean plus = (flags & FUSE_READDIR_PLUS) != 0 && (offset == 0 || is_current(path, dir->listing));
+    fill_entries(path, dir, buffer, fill, offset, plus);
     return 0;
 }
 
 static int op_releasedir(const char *path, struct fuse_file_info *fi)
 {
     OpenDir *dir = (OpenDir *)(uintptr_t)fi->fh;
+    Fs *fs = this_fs();
 
-    dir_listing_unref(dir->listing);
-    g_free(dir);
+    g_mutex_lock(&fs->lock);
+    g_hash_table_steal(fs->dirs, dir);
+    g_mutex_unlock(&fs->lock);
+    open_dir_free(dir);
     return 0;
 }
 
@@ -386,7 +400,7 @@ static int op_read(const char *path, char *bytes, size_t size, off_t offset, str
 static int op_write(const char *path, const char *bytes, size_t size, off_t offset, struct fuse_file_info *fi)
 {
     Bound bound = call_bound();
-    gboolean append = (fi->flags & O_APPEND) != 0;
+    gboolean append = (fi->flags & O_APPEND) != 0 && !fi->writepage; /* a page of a mapping has its own place */
 
     return result(open_file_write(open_file_of(fi), &bound, bytes, size, offset, append));
 }

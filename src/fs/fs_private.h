@@ -17,13 +17,22 @@ struct Fs {
     gint invalidating;  /* atomic: invalidations that wait for the kernel now */
     GMutex lock;        /* guards what follows */
     gint64 available;   /* bytes free on the server, or -1 */
+    GHashTable *dirs;   /* set of the directories' handles that are open; owned */
     gint64 asked;       /* monotonic, µs: when that was last asked for; 0: never */
 };
+
+/* What fi->fh of a directory is. libfuse calls one operation at a time on it. */
+typedef struct {
+    DirListing *listing;
+    gboolean begun; /* it was read already */
+} OpenDir;
+
+void open_dir_free(OpenDir *dir);
 
 /* statfs(2) of the mount, from what is known: never waits for more than a moment. */
 void fs_fill_statvfs(Fs *fs, struct statvfs *ret);
 
-/* TRUE when the program `pid` has the file `path` of the mount open at the moment, by any descriptor. FALSE also when that
+/* TRUE when the program `pid` has the file `path` of the mount open for writing at the moment. FALSE also when that
  * can't be found out (a process of somebody else, or of another name space). */
 gboolean fs_caller_holds(const Fs *fs, pid_t pid, const char *path);
 

@@ -41,6 +41,7 @@ OpenFile *open_file_new(OpenFiles *files, const char *path, const FtpAttr *attr,
     file->attr = *attr;
     file->on_server = on_server;
     file->written_at = attr->mtime;
+    g_hash_table_add(files->all, file);
     return file;
 }
 
@@ -57,6 +58,8 @@ void open_file_unref(OpenFile *file)
     OpenFiles *files = file->files;
     g_mutex_lock(&files->lock);
     gboolean last = --file->refs == 0;
+    if (last)
+        g_hash_table_remove(files->all, file);
     g_mutex_unlock(&files->lock);
     if (!last)
         return;

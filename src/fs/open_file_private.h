@@ -26,6 +26,7 @@ struct OpenFiles {
     GMutex lock;
     /* lock guards all below */
     GHashTable *by_path; /* OpenFile.path → OpenFile, not owned: an OpenFile is there while it has handles and a name */
+    GHashTable *all;     /* set of OpenFile, not owned: all that there are */
     KernelPages *pages;
 };
 
@@ -57,7 +58,7 @@ struct OpenFile {
     mode_t mode;
 };
 
-/* A new one has one reference and no handle. `attr` is copied. */
+/* A new one has one reference and no handle. `attr` is copied. With OpenFiles.lock held. */
 OpenFile *open_file_new(OpenFiles *files, const char *path, const FtpAttr *attr, gboolean on_server);
 OpenFile *open_file_ref(OpenFile *file); /* with OpenFiles.lock held */
 void open_file_unref(OpenFile *file);    /* with no lock held: may wait for the end of streams */

@@ -28,14 +28,38 @@ OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree,
     files->spool = g_steal_pointer(&spool);
     g_mutex_init(&files->lock);
     files->by_path = g_hash_table_new(g_str_hash, g_str_equal);
+    files->all = g_hash_table_new(NULL, NULL);
     files->pages = kernel_pages_new(PAGES_MOST);
     return files;
 }
 
+/* A file that has handles, or NULL. */
+static OpenFile *open_files_any(OpenFiles *files)
+{
+    GHashTableIter iter;
+    gpointer key;
+    OpenFile *found = NULL;
+    g_mutex_lock(&files->lock);
+    g_hash_table_iter_init(&iter, files->all);
+    while (!found && g_hash_table_iter_next(&iter, &key, NULL)) {
+        OpenFile *file = key;
+        if (file->handles > 0)
+            found = file;
+    }
+    g_mutex_unlock(&files->lock);
+    return found;
+}
+
 void open_files_free(OpenFiles *files)
 {
+    OpenFile *file;
+
     if (!files)
         return;
+    /* The kernel lets go of the last handles without a wait, and an unmount may overtake its telling us. */
+    while ((file = open_files_any(files)) != NULL)
+        open_file_release(file, 0);
+    g_hash_table_unref(files->all);
     g_hash_table_unref(files->by_path);
     kernel_pages_free(files->pages);
     spool_free(files->spool);
@@ -258,9 +282,9 @@ int open_files_truncate(OpenFiles *files, const Bound *bound, const char *path, 
     g_mutex_lock(&files->lock);
     gboolean alone = file->handles == 1;
     g_mutex_unlock(&files->lock);
+    if (error == 0)
+        error = open_file_flush(file, bound);
     if (alone) {
-        if (error == 0)
-            error = open_file_flush(file, bound);
         if (error < 0) {
             /* the caller is told: nothing is left to be sent later */
             g_mutex_lock(&file->lock);

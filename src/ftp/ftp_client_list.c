@@ -175,7 +175,7 @@ int ftp_client_list(FtpClient *client, const FtpCall *call, const RemotePath *di
         }
     }
     if (!mlsd)
-        error = list_unix(&work, call, listing == FTP_LISTING_STAT ? "STAT" : "LIST");
+        error = list_unix(&work, call, listing == FTP_LISTING_STAT && ftp_path_is_plain(dir) ? "STAT" : "LIST");
     if (error == 0 && work.refused > 0 && g_atomic_int_compare_and_exchange(&server->bad_names_told, FALSE, TRUE)) {
         g_autofree char *path = log_printable(remote_path_bytes(dir), 300);
         g_warning("%" G_GUINT64_FORMAT " names in the listing of \"%s\" can't be names of files and are left out "

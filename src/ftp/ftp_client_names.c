@@ -239,18 +239,20 @@ typedef int (*DoneFunc)(FtpClient *client, const FtpCall *call, const RemotePath
 static int change(FtpClient *client, const FtpCall *call, const char *const *commands, guint n, DoneFunc is_done,
                   const RemotePath *path, const RemotePath *other)
 {
+    gboolean unsure = FALSE;
     for (guint tries = 1;; tries++) {
         CommandWork work = {0};
         int error = send_commands(client, call, &work, commands, n, TRUE);
         for (guint i = 0; error == 0 && i < n; i++)
             if (i == n - 1 || work.codes[i] >= 400)
                 error = ftp_error_from_reply((int)work.codes[i]);
-        if (error == 0 || !work.work.unsure || bound_check(call->bound) < 0)
+        unsure |= work.work.unsure;
+        if (error == 0 || !unsure || bound_check(call->bound) < 0)
             return error;
         int done = is_done(client, call, path, other);
         if (done > 0)
-            return 0;
-        if (done < 0 || tries == UNSURE_TRIES)
+            return 0; /* also when it is refused now: the first one was carried out after we had looked */
+        if (done < 0 || !work.work.unsure || tries == UNSURE_TRIES)
             return error;
     }
 }
@@ -360,18 +362,20 @@ int ftp_client_set_mode(FtpClient *client, const FtpCall *call, const RemotePath
     FtpFeatures *features = client->server->features;
     int error = -EOPNOTSUPP;
 
-    if (ftp_features_may_try(features, FTP_FEATURE_SITE_CHMOD)) {
-        g_autofree char *octal = g_strdup_printf("%03o", mode & 07777);
-        g_autofree char *command = ftp_command_with("SITE CHMOD", octal, path);
-        error = ftp_client_command(client, call, command, NULL, NULL);
-        if (!is_unknown(error))
-            return error;
-        ftp_features_learn(features, FTP_FEATURE_SITE_CHMOD, FALSE);
-    }
+    /* MFF first: its path ends with the line, where ProFTPD's SITE CHMOD splits its arguments at blanks. */
     if (ftp_features_has(features, FTP_FEATURE_MFF_UNIX_MODE)) {
         g_autofree char *fact = g_strdup_printf("UNIX.mode=0%03o;", mode & 07777);
         g_autofree char *command = ftp_command_with("MFF", fact, path);
         error = ftp_client_command(client, call, command, NULL, NULL);
+        if (!is_unknown(error))
+            return error;
+    }
+    if (ftp_features_may_try(features, FTP_FEATURE_SITE_CHMOD)) {
+        g_autofree char *octal = g_strdup_printf("%03o", mode & 07777);
+        g_autofree char *command = ftp_command_with("SITE CHMOD", octal, path);
+        error = ftp_client_command(client, call, command, NULL, NULL);
+        if (is_unknown(error))
+            ftp_features_learn(features, FTP_FEATURE_SITE_CHMOD, FALSE);
     }
     return error;
 }

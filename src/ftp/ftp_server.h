@@ -35,6 +35,7 @@ typedef struct {
     gint rest_refused;
     gint mdtm_set_refused; /* MDTM does not set times here */
     gint bad_names_told;
+    gint changes_blanks; /* Pure-FTPd: blanks at the end of a name become '_', another name */
     gint tls_in_use;
 } FtpServer;
 

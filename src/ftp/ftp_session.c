@@ -43,9 +43,10 @@ static void tear_down(FtpSession *session)
         curl_multi_cleanup(multi);
     session->easy = NULL;
     session->control_fd = session->data_fd = session->listen_fd = -1;
-    session->received = session->received_before = 0;
+    session->received = session->consumed = 0;
     g_array_set_size(session->connecting, 0);
     session->connected = FALSE;
+    session->prot_p = FALSE;
     session->type = 0; /* awaiting_reply stays: ftp_session_unanswered() is asked after a failure */
 }
 
@@ -129,7 +130,9 @@ gboolean ftp_session_should_stop(FtpSession *session)
 {
     if (session->stop_error != 0)
         return TRUE;
-    if (g_atomic_int_get(&session->stopped)) {
+    if (session->out_of_step) {
+        session->stop_error = -EPROTO;
+    } else if (g_atomic_int_get(&session->stopped)) {
         session->stop_error = -EIO;
     } else {
         session->stop_error = bound_check(session->bound);
@@ -205,7 +208,6 @@ static void take_control_tail(FtpSession *session)
     const FtpExchange *last = ftp_transcript_last(session->transcript);
     if (last && last->code != 0)
         session->awaiting_reply = FALSE;
-    session->out_of_step = FALSE;
     session->control_tail[0] = '\0';
 }
 
@@ -217,6 +219,7 @@ int ftp_session_perform(FtpSession *session, const Bound *bound)
     session->outstanding = 0;
     session->was_cut = FALSE;
     session->awaiting_reply = FALSE;
+    session->out_of_step = FALSE;
     session->control_tail[0] = '\0';
     session->error_text[0] = '\0';
     ftp_session_data_begin(session);
@@ -228,8 +231,14 @@ int ftp_session_perform(FtpSession *session, const Bound *bound)
     }
     session->result = run(session);
     session->bound = NULL;
+    gboolean relayed = tls_relay_end(g_steal_pointer(&session->relay));
     session->data_fd = -1;
     take_control_tail(session);
+    if (session->out_of_step) {
+        session->failure = FTP_FAILURE_TRANSIENT;
+        tear_down(session);
+        return session->error = -EPROTO;
+    }
     if (session->stop_error != 0 && session->result != CURLE_OK) {
         gboolean data = session->used_active && (session->data_late || session->stop_error == -EOPNOTSUPP);
         session->failure = data ? FTP_FAILURE_DATA : session->stop_error == -ETIMEDOUT && bound_check(bound) == 0 &&
@@ -240,13 +249,13 @@ int ftp_session_perform(FtpSession *session, const Bound *bound)
         tear_down(session);
         return session->error;
     }
-    if (session->out_of_step) {
-        session->failure = FTP_FAILURE_TRANSIENT;
-        tear_down(session);
-        return session->error = -EPROTO;
-    }
     session->error =
         ftp_error_from_curl(session->result, ftp_transcript_last(session->transcript), &session->failure);
+    if (!relayed && session->error == 0) {
+        g_strlcpy(session->error_text, "TLS on the active data connection failed", sizeof session->error_text);
+        session->failure = FTP_FAILURE_TRANSIENT;
+        session->error = -EIO;
+    }
     return session->error;
 }
 
@@ -291,6 +300,7 @@ static int log_in(FtpSession *session, const Bound *bound)
     const char *home = NULL;
     curl_easy_getinfo(session->easy, CURLINFO_FTP_ENTRY_PATH, &home);
     const FtpExchange *greeting = ftp_transcript_get(session->transcript, 0);
+    g_atomic_int_set(&session->server->changes_blanks, strstr(greeting->lines->str, "Pure-FTPd") != NULL);
     g_autofree char *text = greeting->command[0] == '\0' ? ftp_exchange_reply(greeting) : NULL;
     ftp_server_learn(session->server, session->config, home, text && strlen(text) > 4 ? text + 4 : "");
     g_atomic_int_set(&session->server->tls_in_use, ftp_transcript_find(session->transcript, "PBSZ") != NULL ||

@@ -53,6 +53,9 @@ const FtpExchange *ftp_session_reply(const FtpSession *session, guint n);
 /* One command: 0, or what its reply means as -errno. */
 int ftp_session_command(FtpSession *session, const Bound *bound, const char *command);
 
+/* FALSE for a path that some server might take for a pattern, an option or two arguments, behind LIST or STAT. */
+gboolean ftp_path_is_plain(const RemotePath *path);
+
 typedef int (*FtpBytesFunc)(const char *bytes, gsize size, gpointer data); /* 0 or a -errno that ends the transfer */
 
 /* A listing over a data connection: `command` is "MLSD", "LIST" or "LIST -a" and the like. */

@@ -106,6 +106,8 @@ gboolean ftp_session_data_opened(FtpSession *session, int fd, struct sockaddr *a
     const FtpExchange *last = ftp_transcript_last(session->transcript);
     stats_add(session->stats, STATS_DATA_CONNECTIONS, 1);
     if (session->used_active) {
+        if (session->prot_p && tls_relay_needed() && !tls_relay_possible())
+            return FALSE; /* rather none than one in plain text */
         /* A port whose last connection is closed, or still there, can be listened on again at once. */
         int on = 1;
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -129,11 +131,14 @@ gboolean ftp_session_data_opened(FtpSession *session, int fd, struct sockaddr *a
     return TRUE;
 }
 
-void ftp_session_data_accepted(FtpSession *session, int fd)
+gboolean ftp_session_data_accepted(FtpSession *session, int fd)
 {
+    if (session->prot_p && tls_relay_needed() && !(session->relay = tls_relay_new(session->easy, fd)))
+        return FALSE;
     session->data_fd = fd;
     session->data_up = TRUE;
     session->data_deadline = 0;
+    return TRUE;
 }
 
 void ftp_session_data_closed(FtpSession *session, int fd)
@@ -165,6 +170,8 @@ void ftp_session_data_sent(FtpSession *session, const FtpExchange *exchange)
         }
         return;
     }
+    if (session->config->eprt == FTP_SWITCH_ON && ftp_exchange_is(exchange, "PORT"))
+        session->stop_error = -EOPNOTSUPP; /* EPRT was refused, and libcurl knows no other way to leave PORT out */
     if (ftp_exchange_is(exchange, "EPRT") || ftp_exchange_is(exchange, "PORT")) {
         struct sockaddr_storage address;
         socklen_t size = sizeof address;
@@ -188,14 +195,12 @@ void ftp_session_data_watch(FtpSession *session)
 {
     if (session->data_deadline == 0 || session->data_up)
         return;
-    const FtpExchange *last = ftp_transcript_last(session->transcript);
     if (session->used_active) {
-        gboolean only_eprt = session->config->eprt == FTP_SWITCH_ON && last && ftp_exchange_is(last, "PORT");
         if (session->listen_fd >= 0 && has_connected(session->listen_fd)) {
             session->data_deadline = 0; /* libcurl accepts it when the server's reply has come */
-        } else if (only_eprt || g_get_monotonic_time() > session->data_deadline) {
-            session->data_late = !only_eprt;
-            session->stop_error = only_eprt ? -EOPNOTSUPP : -ETIMEDOUT;
+        } else if (g_get_monotonic_time() > session->data_deadline) {
+            session->data_late = TRUE;
+            session->stop_error = -ETIMEDOUT;
         }
         return;
     }
@@ -296,6 +301,9 @@ static char *explain_active(const FtpSession *session)
     const FtpConfig *config = session->config;
     const FtpExchange *last = ftp_transcript_last(session->transcript);
     const char *here = session->here[0] ? session->here : "us";
+    if (session->prot_p && tls_relay_needed() && !tls_relay_possible())
+        return g_strdup_printf("libcurl %s can't encrypt active data connections (without them: tls_data=off)",
+                               curl_version_info(CURLVERSION_NOW)->version);
     if (session->data_late)
         return g_strdup_printf("the server did not connect to %s for the active data connection in %u s", here,
                                config->connect_timeout);

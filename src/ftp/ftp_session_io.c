@@ -50,8 +50,9 @@ static size_t list_write(char *bytes, size_t size, size_t n, void *data)
 }
 
 /* Bytes that some server might take for a pattern, an option or two arguments, when they stand behind LIST. */
-static gboolean is_plain(const char *path)
+gboolean ftp_path_is_plain(const RemotePath *dir)
 {
+    const char *path = remote_path_bytes(dir);
     return path[strspn(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+=@:,")] == '\0';
 }
 
@@ -68,7 +69,7 @@ int ftp_session_list(FtpSession *session, const Bound *bound, const char *comman
     curl_easy_setopt(session->easy, CURLOPT_NOBODY, 0L);
     curl_easy_setopt(session->easy, CURLOPT_URL, url);
     curl_easy_setopt(session->easy, CURLOPT_CUSTOMREQUEST, command);
-    if (g_str_has_prefix(command, "LIST") && !is_plain(remote_path_bytes(dir)))
+    if (g_str_has_prefix(command, "LIST") && !ftp_path_is_plain(dir))
         curl_easy_setopt(session->easy, CURLOPT_FTP_FILEMETHOD, (long)CURLFTPMETHOD_SINGLECWD);
     curl_easy_setopt(session->easy, CURLOPT_WRITEFUNCTION, list_write);
     curl_easy_setopt(session->easy, CURLOPT_WRITEDATA, &work);
@@ -276,7 +277,9 @@ int ftp_session_store(FtpSession *session, const Bound *bound, const RemotePath 
     curl_easy_setopt(session->easy, CURLOPT_READFUNCTION, store_read);
     curl_easy_setopt(session->easy, CURLOPT_READDATA, &work);
     ftp_transcript_clear(session->transcript);
+    session->uploading = TRUE;
     int error = ftp_session_perform(session, bound);
+    session->uploading = FALSE;
     if (work.error != 0) {
         ftp_session_drop(session);
         session->failure = FTP_FAILURE_STOPPED;

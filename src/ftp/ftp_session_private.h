@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ftp_session.h"
+#include "tls_relay.h"
 
 #include <curl/curl.h>
 #include <sys/socket.h>
@@ -33,6 +34,7 @@ struct FtpSession {
     int data_fd;        /* of the operation that is running, or -1; owned by libcurl */
     int listen_fd;      /* in active mode, until the server has connected; or -1; owned by libcurl */
     char type;
+    gboolean prot_p;           /* data connections are encrypted (RFC 4217, 9) */
     gboolean epsv_on, eprt_on; /* as libcurl has them for this connection: it takes them when it connects */
 
     /* the operation that is running */
@@ -41,10 +43,11 @@ struct FtpSession {
     int stop_error;     /* -errno why our own side ends it, or 0 */
     int outstanding;    /* bytes in the data socket's send queue when we looked last */
     FtpTransfer *transfer;
+    gboolean uploading;     /* it is a STOR or APPE */
     gboolean was_cut;   /* the data socket was shut down for reading */
-    guint64 received;        /* bytes on the control connection when the last line of a reply was read; 0: not known */
-    guint64 received_before; /* the same, before the last command was sent */
-    gboolean out_of_step; /* a reply came that belongs to no command: the replies that follow can't be believed */
+    guint64 received; /* bytes on the control connection when the last line of a reply was read; 0: not known */
+    guint64 consumed; /* bytes of all those lines */
+    gboolean out_of_step; /* a reply came that belongs to no command: those that follow can't be believed */
     gboolean awaiting_reply; /* a command was sent whose reply has not come */
 
     /* the result of the last operation */
@@ -63,6 +66,7 @@ struct FtpSession {
     gint64 data_deadline;   /* monotonic; 0: none */
     FtpDataTry tries[2];    /* those that libcurl made, in order: by EPSV, then by PASV */
     guint n_tries;
+    TlsRelay *relay;        /* between libcurl and the data connection, or NULL */
     char here[64];          /* active: the address that the server was told */
 };
 
@@ -92,7 +96,7 @@ void ftp_session_data_begin(FtpSession *session);
 /* From libcurl's callbacks: a socket for data was asked for (the address may be put right; FALSE: there shall be none),
  * was accepted, is about to be closed; a command was sent. */
 gboolean ftp_session_data_opened(FtpSession *session, int fd, struct sockaddr *address);
-void ftp_session_data_accepted(FtpSession *session, int fd);
+gboolean ftp_session_data_accepted(FtpSession *session, int fd); /* FALSE: it can't be encrypted as was agreed on */
 void ftp_session_data_closed(FtpSession *session, int fd);
 void ftp_session_data_sent(FtpSession *session, const FtpExchange *exchange);
 

@@ -5,6 +5,8 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,14 +35,34 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 static int new_socket(void *data, curl_socket_t fd, curlsocktype purpose)
 {
     FtpSession *session = data;
-    if (purpose == CURLSOCKTYPE_ACCEPT)
-        ftp_session_data_accepted(session, fd);
+    if (purpose == CURLSOCKTYPE_ACCEPT && !ftp_session_data_accepted(session, fd))
+        return CURL_SOCKOPT_ERROR;
     return CURL_SOCKOPT_OK;
+}
+
+/* The end of an upload over TLS. Session tickets that the server sends and nobody reads would make close(2) reset the
+ * connection, and a server that has not read all by then loses the rest of the file (and says 226): so the bytes are given time
+ * to arrive, until the server closes its end. */
+static void let_arrive(FtpSession *session, int fd)
+{
+    char bytes[1024];
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+    shutdown(fd, SHUT_WR);
+    while (!ftp_session_should_stop(session)) {
+        if (poll(&poll_fd, 1, bound_slice(session->bound, 1000)) <= 0)
+            continue;
+        gssize size = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
+            return;
+    }
 }
 
 static int close_socket(void *data, curl_socket_t fd)
 {
     FtpSession *session = data;
+    if (fd == session->data_fd && session->uploading && session->config->tls != FTP_TLS_OFF)
+        let_arrive(session, fd);
     ftp_session_data_closed(session, fd);
     for (guint i = 0; i < session->connecting->len; i++) {
         if (g_array_index(session->connecting, curl_socket_t, i) == fd) {
@@ -56,7 +78,7 @@ static int close_socket(void *data, curl_socket_t fd)
             session->control_tail[size > 0 ? size : 0] = '\0';
         }
         session->control_fd = -1;
-        session->received = session->received_before = 0;
+        session->received = session->consumed = 0;
         session->connected = FALSE;
     }
     return close(fd);
@@ -80,7 +102,9 @@ static int trace(CURL *easy, curl_infotype type, char *bytes, size_t size, void 
 
     switch (type) {
     case CURLINFO_HEADER_OUT:
-        session->received_before = session->received;
+        /* Something was left behind the last reply when that was read: libcurl will take it for the reply to this. */
+        if (session->received > session->consumed && session->config->tls == FTP_TLS_OFF && !session->config->proxy)
+            session->out_of_step = TRUE;
         ftp_transcript_sent(session->transcript, bytes, size);
         session->awaiting_reply = TRUE;
         stats_add(session->stats, STATS_COMMANDS, 1);
@@ -92,16 +116,17 @@ static int trace(CURL *easy, curl_infotype type, char *bytes, size_t size, void 
             g_info("> %s", last->command);
         break;
     case CURLINFO_HEADER_IN:
+        session->consumed += size;
         session->received = bytes_received(session->control_fd);
-        if (session->received != 0 && session->received == session->received_before) {
-            session->out_of_step = TRUE; /* nothing has come since the last reply: this one belongs to no command */
+        if (session->out_of_step)
             break;
-        }
         ftp_transcript_received(session->transcript, bytes, size);
         session->progress_at = g_get_monotonic_time();
         last = ftp_transcript_last(session->transcript);
         if (last->code != 0)
             session->awaiting_reply = FALSE;
+        if (ftp_exchange_is(last, "PROT") && last->code / 100 == 2)
+            session->prot_p = g_str_has_suffix(last->command, "P");
         if (session->config->verbose)
             g_info("< %.*s", (int)(size > 0 && bytes[size - 1] == '\n' ? size - 1 : size), bytes);
         if (session->control_fd < 0 && session->connecting->len > 0) { /* the greeting: of the addresses that were

@@ -13,8 +13,8 @@ The worlds (addresses are the same in each lab; they exist only inside its names
     Lab(nat="server")   client 203.0.113.1  ---wire---  router 203.0.113.2 and .4 -- server 192.168.2.2
                         (the router forwards what Namespace.forward() was told)
 
-A process enters by `nsenter --net=...` (Namespace.prefix), which leaves the mount namespace as it is, so that FUSE mounts
-made there are seen by all. The kernel needs no netem: wire.c is what delays, limits, loses and cuts off.
+A process enters by `nsenter --net=...` (Namespace.prefix), which leaves the mount namespace as it is, so that FUSE
+mounts made there are seen by all. The kernel needs no netem: wire.c is what delays, limits, loses and cuts off.
 
 Nothing is left behind: a namespace lives as long as the process that holds it, that one ends with the thread that made
 the lab, however that ends, and its devices and nftables rules vanish with it. Not thread-safe.
@@ -131,7 +131,8 @@ class _Helper:
 
 
 class Namespace:
-    """One machine of the lab. address, address6: its first ones; path: for setns(2); prefix: to start a program in it."""
+    """One machine of the lab. address, address6: its first ones; path: for setns(2); prefix: to start a program in
+    it."""
 
     def __init__(self, name):
         self.name = name

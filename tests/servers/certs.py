@@ -28,7 +28,8 @@ def _openssl(*arguments):
 
 @functools.lru_cache(maxsize=None)
 def certificates():
-    """The certificates of this process, for localhost, 127.0.0.1, ::1 and the server's addresses in netlab. The files vanish with the process."""
+    """The certificates of this process, for localhost, 127.0.0.1, ::1 and the server's addresses in netlab. The files
+    vanish with the process."""
     directory = pathlib.Path(scratch.new_directory("certificates"))
     made = Certificates(directory)
     ca_key = directory / "ca.key"

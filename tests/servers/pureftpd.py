@@ -34,7 +34,8 @@ class PureFTPd(Server):
     def prepare(self):
         command = [
             find_program("pure-ftpd"), "--verboselog", "--login", f"puredb:{self.database}",
-            "--bind", f"{self.address},{self.port}", "--ipv6only" if ":" in self.address else "--ipv4only", "--dontresolve", "--noanonymous",
+            "--bind", f"{self.address},{self.port}", "--ipv6only" if ":" in self.address else "--ipv4only",
+            "--dontresolve", "--noanonymous",
             "--pidfile", str(self.directory / "pid"), "--maxidletime", str(max(1, self.idle_timeout // 60)),
             "--maxclientsnumber", str(self.max_clients or 100), "--limitrecursion", "200000:20",
             "--umask", "133:022", "--minuid", "1",

@@ -14,7 +14,7 @@ is a function that gets a Moment: what came, with the means to answer. The funct
 usual ones. GREETING is the verb of the moment before the greeting.
 
 Nothing here depends on the time: what stalls does so until its rule is released, the client hangs up, or the server
-stops. A test waits for rule.reached and calls rule.release().
+stops. A test waits for rule.holding and calls rule.release().
 
 The threads need the interpreter's lock: a test must not look into a mount by a call that keeps it (a page of an mmap).
 """
@@ -144,7 +144,8 @@ class Shape:
 class Rule:
     """What happens at the nth command that fits, `times` times (None: from then on always).
 
-    reached: an Event, set when it has happened for the first time. hits: how often it has.
+    reached: an Event, set when it has happened for the first time. holding: set when somebody stalls by it. hits: how
+    often it has happened.
     """
 
     def __init__(self, verb, action, nth, times, match):
@@ -156,6 +157,7 @@ class Rule:
         self.seen = 0
         self.hits = 0
         self.reached = threading.Event()
+        self.holding = threading.Event()
         self.released = threading.Event()
 
     def fits(self, verb, argument):
@@ -189,7 +191,7 @@ class Moment:
         self.session.execute(self.verb, self.argument, Shape(**changes))
 
     def work(self, **changes):
-        """Does what the command says, and keeps quiet."""
+        """Does what the command says, without the last reply."""
         self.session.muted = True
         try:
             self.proceed(**changes)
@@ -205,7 +207,7 @@ class Moment:
 
     def stall(self):
         """Waits until the rule is released."""
-        self.session.wait(self.rule.released)
+        self.session.hold(self.rule)
 
     def close(self):
         raise Hangup
@@ -488,6 +490,10 @@ class Session:
             except OSError:
                 raise Hangup from None
 
+    def hold(self, rule):
+        rule.holding.set()
+        self.wait(rule.released)
+
     def kill(self, goodbye=None):
         """From another thread."""
         if goodbye:
@@ -690,8 +696,10 @@ class Session:
         return data
 
     def begin(self, shape, text):
-        """The 150. It goes out before the client has to have connected, as with real servers."""
+        """The 150, before the client has connected, as with real servers; also of a command that is done in silence."""
+        muted, self.muted = self.muted, False
         self.reply(text if shape.preliminary is None else shape.preliminary)
+        self.muted = muted
 
     def finish(self, data, shape, text=None):
         """Ends the data connection and says so."""
@@ -700,8 +708,7 @@ class Session:
         self.data_socket = None
         data.close()
         if shape.hold_end is not None:
-            shape.hold_end.reached.set()
-            self.wait(shape.hold_end.released)
+            self.hold(shape.hold_end)
         if shape.after is not None:
             shape.after()
         if text is None:
@@ -725,8 +732,7 @@ class Session:
                     data.sendall(block[:before])
                     sent += before
                     block = block[before:]
-                    shape.hold_at[0].reached.set()
-                    self.wait(shape.hold_at[0].released)
+                    self.hold(shape.hold_at[0])
                 if shape.cut is not None and sent + len(block) >= shape.cut:
                     data.sendall(block[:shape.cut - sent])
                     break
@@ -777,8 +783,7 @@ class Session:
         try:
             while True:
                 if shape.hold_at is not None and got >= shape.hold_at[1]:
-                    shape.hold_at[0].reached.set()
-                    self.wait(shape.hold_at[0].released)
+                    self.hold(shape.hold_at[0])
                 room = BLOCK if shape.cut is None else min(BLOCK, shape.cut - got)
                 block = data.recv(room) if room > 0 else b""
                 if not block:

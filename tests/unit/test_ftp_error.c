@@ -55,7 +55,7 @@ static void test_curl(void)
     check(CURLE_OK, "RETR a", 226, "226 ok\n", 0, FTP_FAILURE_NONE);
     check(CURLE_LOGIN_DENIED, "PASS ***", 530, "530 Login incorrect.\n", -EACCES, FTP_FAILURE_PERMANENT);
     check(CURLE_LOGIN_DENIED, "PASS ***", 530, "530 Too many users\n", -EBUSY, FTP_FAILURE_BUSY);
-    check(CURLE_WEIRD_SERVER_REPLY, "", 421, "421 There are too many connected users\n", -EIO, FTP_FAILURE_BUSY);
+    check(CURLE_OPERATION_TIMEDOUT, "", 421, "421 There are too many connected users\n", -EBUSY, FTP_FAILURE_BUSY);
     check(CURLE_RECV_ERROR, "RETR a", 421, "421 Timeout\n", -EIO, FTP_FAILURE_TRANSIENT);
     check(CURLE_COULDNT_CONNECT, "EPSV", 229, "229 (|||5|)\n", -ECONNREFUSED, FTP_FAILURE_DATA);
     check(CURLE_OPERATION_TIMEDOUT, "PASV", 227, "227 (1,2,3,4,5,6)\n", -ETIMEDOUT, FTP_FAILURE_DATA);
