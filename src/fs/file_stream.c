@@ -234,6 +234,7 @@ static gboolean is_permanent(int error)
     case -EACCES:
     case -EPERM:
     case -EREMOTEIO:
+    case -ENETUNREACH: /* no data connection can be made here */
     case -EOPNOTSUPP:
     case -EINVAL:
     case -EILSEQ:

@@ -136,7 +136,7 @@ static int after_failure(FtpClient *client, const FtpCall *call, FtpWork *work, 
     if (failure == FTP_FAILURE_DATA)
         error = error == -ETIMEDOUT ? -ETIMEDOUT : -EIO;
     if (failure == FTP_FAILURE_DATA && verdict == FTP_MODE_GIVE_UP)
-        return error;
+        return -ENETUNREACH; /* not to be tried again by anybody */
     stats_add(client->stats, STATS_RETRIES, 1);
     trouble->tries++;
     if (reused && failure != FTP_FAILURE_DATA && trouble->tries <= client->config->connections + 1)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Passive or active. A mount starts with passive mode (mode=auto, passive). When no data connection can be made in the mode in
- * use, mode=auto takes the other one for all sessions, unless another session has done so meanwhile; when neither works in
- * one operation, that operation fails, or, if data connections had worked before, goes on trying while `retry` lasts: a
- * firewall that was reloaded is no reason to break a copy.
+ * Passive or active. A mount starts with passive mode (mode=auto, passive). When no data connection can be made in the
+ * mode in use, mode=auto takes the other one for all sessions, unless another session has done so meanwhile; when
+ * neither works in one operation, that operation fails, or, if data connections had worked before, goes on trying while
+ * `retry` lasts: a firewall that was reloaded is no reason to break a copy.
  */
 #include "ftp_mode.h"
 
@@ -15,11 +15,10 @@ static void tell_failure(FtpServer *server, const FtpConfig *config, gboolean ac
 {
     if (!g_atomic_int_compare_and_exchange(&server->mode_failed_told, FALSE, TRUE))
         return;
-    g_autofree char *text =
-        config->mode == FTP_MODE_AUTO
-            ? g_strdup_printf("%s; neither passive nor active data connections can be made", why)
-            : g_strdup_printf("%s; mode=%s allows nothing else (mode=auto would try %s mode)", why, names[active],
-                              names[!active]);
+    g_autofree char *text = config->mode == FTP_MODE_AUTO
+                                ? g_strdup_printf("%s; neither passive nor active data connections can be made", why)
+                                : g_strdup_printf("%s; mode=%s allows nothing else (mode=auto would try %s mode)", why,
+                                                  names[active], names[!active]);
     ftp_server_note_mode(server, text);
 }
 

@@ -18,7 +18,7 @@ typedef enum {
     FTP_MODE_GIVE_UP,
 } FtpModeVerdict;
 
-/* After an operation on `session` that has ended with FTP_FAILURE_DATA; `why` is ftp_session_explain(). Changes the mode
- * for all sessions (mode=auto) and says so in one sentence. */
+/* After an operation on `session` that has ended with FTP_FAILURE_DATA; `why` is ftp_session_explain(). Changes the
+ * mode for all sessions (mode=auto) and says so in one sentence. */
 FtpModeVerdict ftp_mode_after_failure(FtpServer *server, const FtpConfig *config, FtpModeTrouble *trouble,
                                       const FtpSession *session, const char *why);

@@ -233,8 +233,9 @@ int ftp_session_perform(FtpSession *session, const Bound *bound)
     session->bound = NULL;
     gboolean relayed = tls_relay_end(g_steal_pointer(&session->relay));
     session->data_fd = -1;
-    take_control_tail(session);
-    if (session->out_of_step) {
+    if (!session->out_of_step)
+        take_control_tail(session);
+    if (session->out_of_step) { /* the command that was sent stays unanswered */
         session->failure = FTP_FAILURE_TRANSIENT;
         tear_down(session);
         return session->error = -EPROTO;

@@ -2,15 +2,16 @@
 /*
  * How a data connection comes to stand, and what is wrong when it does not.
  *
- * libcurl does the steps: EPSV and, where that is refused or its connection fails, PASV in the same operation (IPv4 only);
- * or EPRT and, where that is refused, PORT. What it lacks is time: all data connections of one operation have to come to
- * stand within one connect_timeout. While PASV may follow, the connection of EPSV gets half of it. One whose time is over
- * is shut down here, which libcurl takes for a connection that failed, and goes on. In active mode a server that can't
- * reach us often says nothing for a minute: it has connect_timeout from each command of the data connection on.
+ * libcurl does the steps: EPSV and, where that is refused or its connection fails, PASV in the same operation (IPv4
+ * only); or EPRT and, where that is refused, PORT. What it lacks is time: all data connections of one operation have to
+ * come to stand within one connect_timeout. While PASV may follow, the connection of EPSV gets half of it. One whose
+ * time is over is shut down here, which libcurl takes for a connection that failed, and goes on. In active mode a
+ * server that can't reach us often says nothing for a minute: it has connect_timeout from each command of the data
+ * connection on.
  *
- * The address in a PASV reply (RFC 959, 4.1.2) is often a lie: servers behind NAT announce their inner one, some 0.0.0.0, and a
- * hostile one could send us to a third host. With pasv_address=auto one that is private, reserved, or no unicast address
- * is replaced by the control connection's, here, where libcurl asks for the socket.
+ * The address in a PASV reply (RFC 959, 4.1.2) is often a lie: servers behind NAT announce their inner one, some
+ * 0.0.0.0, and a hostile one could send us to a third host. With pasv_address=auto one that is private, reserved, or no
+ * unicast address is replaced by the control connection's, here, where libcurl asks for the socket.
  */
 #include "ftp_session_private.h"
 
@@ -90,9 +91,10 @@ static void check_pasv_address(FtpSession *session, struct sockaddr *address)
         char lie[64], truth[64];
         address_text((struct sockaddr *)&announced, FALSE, lie, sizeof lie);
         address_text((struct sockaddr *)&control, FALSE, truth, sizeof truth);
-        g_autofree char *text = g_strdup_printf("the server announces %s for passive data connections; using %s, where the "
-                                                "control connection goes (pasv_address=control forces it)",
-                                                lie, truth);
+        g_autofree char *text =
+            g_strdup_printf("the server announces %s for passive data connections; using %s, where the "
+                            "control connection goes (pasv_address=control forces it)",
+                            lie, truth);
         ftp_server_note_mode(server, text);
     }
     announced.sin_addr = control.sin_addr;
@@ -125,7 +127,8 @@ gboolean ftp_session_data_opened(FtpSession *session, int fd, struct sockaddr *a
     g_strlcpy(this->verb, pasv ? "PASV" : "EPSV", sizeof this->verb);
     address_text(address, TRUE, this->peer, sizeof this->peer);
     this->error = 0;
-    gboolean more = (!pasv && session->config->epsv == FTP_SWITCH_AUTO && address->sa_family == AF_INET) || session->n_tries > 1;
+    gboolean more =
+        (!pasv && session->config->epsv == FTP_SWITCH_AUTO && address->sa_family == AF_INET) || session->n_tries > 1;
     session->data_deadline = after(session, more ? 2 : 1);
     session->data_fd = fd;
     return TRUE;
@@ -232,7 +235,8 @@ static char *explain_try(const FtpSession *session, const FtpDataTry *this)
     if (this->error == ECONNREFUSED)
         return g_strdup_printf("to %s (%s) was refused", this->peer, this->verb);
     if (this->error == ETIMEDOUT || this->error == 0)
-        return g_strdup_printf("to %s (%s) got no answer in %g s", this->peer, this->verb, half ? seconds / 2.0 : seconds);
+        return g_strdup_printf("to %s (%s) got no answer in %g s", this->peer, this->verb,
+                               half ? seconds / 2.0 : seconds);
     return g_strdup_printf("to %s (%s) failed: %s", this->peer, this->verb, g_strerror(this->error));
 }
 
@@ -251,9 +255,10 @@ void ftp_session_data_learn(FtpSession *session)
         if (g_atomic_int_compare_and_exchange(&server->epsv_refused, FALSE, TRUE)) {
             g_autofree char *reply = no_epsv ? ftp_exchange_reply(no_epsv) : NULL;
             g_autofree char *why = no_epsv ? NULL : explain_try(session, &session->tries[0]);
-            g_autofree char *text = g_strdup_printf(no_epsv ? "the server refuses EPSV (%s%s); using PASV (epsv=off forces it)"
-                                                            : "the passive data connection %s%s; using PASV (epsv=off forces it)",
-                                                    reply ? reply : "", why ? why : "");
+            g_autofree char *text =
+                g_strdup_printf(no_epsv ? "the server refuses EPSV (%s%s); using PASV (epsv=off forces it)"
+                                        : "the passive data connection %s%s; using PASV (epsv=off forces it)",
+                                reply ? reply : "", why ? why : "");
             ftp_server_note_mode(server, text);
         }
     }
@@ -261,7 +266,8 @@ void ftp_session_data_learn(FtpSession *session)
         session->eprt_on = FALSE;
         if (g_atomic_int_compare_and_exchange(&server->eprt_refused, FALSE, TRUE)) {
             g_autofree char *reply = ftp_exchange_reply(no_eprt);
-            g_autofree char *text = g_strdup_printf("the server refuses EPRT (%s); using PORT (eprt=off forces it)", reply);
+            g_autofree char *text =
+                g_strdup_printf("the server refuses EPRT (%s); using PORT (eprt=off forces it)", reply);
             ftp_server_note_mode(server, text);
         }
     }
@@ -308,7 +314,10 @@ static char *explain_active(const FtpSession *session)
         return g_strdup_printf("the server did not connect to %s for the active data connection in %u s", here,
                                config->connect_timeout);
     if (ftp_session_data_trouble(session) == FTP_DATA_SHORT && config->active_port_low > 0 && !session->here[0])
-        return g_strdup_printf("no port of active_ports=%u-%u is free", config->active_port_low, config->active_port_high);
+        return g_strdup_printf("no port of active_ports=%u-%u is free", config->active_port_low,
+                               config->active_port_high);
+    const FtpExchange *no_eprt = refused(session, "EPRT");
+    last = last && last->code == 0 && no_eprt ? no_eprt : last;
     if (last && last->code >= 400) {
         g_autofree char *reply = ftp_exchange_reply(last);
         if (ftp_exchange_is(last, "EPRT") || ftp_exchange_is(last, "PORT"))
@@ -329,13 +338,16 @@ FtpDataTrouble ftp_session_data_trouble(const FtpSession *session)
     const FtpExchange *last = ftp_transcript_last(session->transcript);
     gboolean port = last && (ftp_exchange_is(last, "EPRT") || ftp_exchange_is(last, "PORT"));
     gboolean pasv = last && (ftp_exchange_is(last, "EPSV") || ftp_exchange_is(last, "PASV"));
-    if (session->used_active && session->result == CURLE_FTP_PORT_FAILED && !port && session->config->active_port_low > 0)
+    if (session->used_active && session->result == CURLE_FTP_PORT_FAILED && !port &&
+        session->config->active_port_low > 0)
         return FTP_DATA_SHORT;
     if (pasv && last->code / 100 == 4)
         return FTP_DATA_SHORT;
-    if (session->data_late || session->result == CURLE_FTP_ACCEPT_TIMEOUT || session->result == CURLE_OPERATION_TIMEDOUT)
+    if (session->data_late || session->result == CURLE_FTP_ACCEPT_TIMEOUT ||
+        session->result == CURLE_OPERATION_TIMEDOUT)
         return FTP_DATA_LATE;
-    return session->n_tries > 0 && session->tries[session->n_tries - 1].error == ETIMEDOUT ? FTP_DATA_LATE : FTP_DATA_REFUSED;
+    return session->n_tries > 0 && session->tries[session->n_tries - 1].error == ETIMEDOUT ? FTP_DATA_LATE
+                                                                                           : FTP_DATA_REFUSED;
 }
 
 gboolean ftp_session_used_active(const FtpSession *session)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The thread has two directions, each with a buffer: from the plain end to TLS, and back. It sleeps in poll() until one of
- * them can go on. The end of the plain side becomes close_notify and the end of our direction, the end of TLS becomes the
- * end of the plain one. tls_relay_end() shuts the real socket down, which wakes the thread and ends it, whatever it
- * waits for; by then the server has sent its last reply, so nothing is on its way that anybody needs.
+ * The thread has two directions, each with a buffer: from the plain end to TLS, and back. It sleeps in poll() until one
+ * of them can go on. The end of the plain side becomes close_notify and the end of our direction, the end of TLS
+ * becomes the end of the plain one. tls_relay_end() shuts the real socket down, which wakes the thread and ends it,
+ * whatever it waits for; by then the server has sent its last reply, so nothing is on its way that anybody needs.
  */
 #include "tls_relay.h"
 
@@ -104,8 +104,10 @@ static gboolean step_out(TlsRelay *relay, Flow *flow, struct pollfd *plain, stru
     return TRUE;
 }
 
+/* One step back. TRUE when there may be more at once. */
 static gboolean step_in(TlsRelay *relay, Flow *flow, struct pollfd *plain, struct pollfd *secure)
 {
+    short waits = 0;
     if (flow->begin == flow->end && !flow->closed) {
         ERR_clear_error();
         int got = SSL_read(relay->ssl, flow->bytes, sizeof flow->bytes);
@@ -113,18 +115,18 @@ static gboolean step_in(TlsRelay *relay, Flow *flow, struct pollfd *plain, struc
         flow->begin = 0;
         flow->end = got > 0 ? (size_t)got : 0;
         flow->closed = got <= 0 && events == 0;
-        secure->events |= events;
+        secure->events |= waits = events;
     }
     while (flow->begin < flow->end) {
         ssize_t put = send(relay->plain, flow->bytes + flow->begin, flow->end - flow->begin, MSG_NOSIGNAL);
         if (put < 0 && (errno == EAGAIN || errno == EINTR)) {
             plain->events |= POLLOUT;
-            return TRUE;
+            return FALSE;
         }
         if (put < 0) { /* nobody reads any more: the transfer was cut */
             flow->begin = flow->end = 0;
             flow->closed = flow->done = TRUE;
-            return TRUE;
+            return FALSE;
         }
         flow->begin += (size_t)put;
     }
@@ -132,7 +134,7 @@ static gboolean step_in(TlsRelay *relay, Flow *flow, struct pollfd *plain, struc
         shutdown(relay->plain, SHUT_WR);
         flow->done = TRUE;
     }
-    return TRUE;
+    return !flow->closed && waits == 0;
 }
 
 static void block_sigpipe(void)
@@ -160,8 +162,7 @@ static gpointer run(gpointer data)
             g_atomic_int_set(&relay->failed, !in->closed);
             break;
         }
-        step_in(relay, in, &fds[0], &fds[1]);
-        if (in->begin == in->end && !in->closed && SSL_pending(relay->ssl) > 0)
+        if (step_in(relay, in, &fds[0], &fds[1]) || (out->done && in->done))
             continue;
         for (int i = 0; i < 2; i++) /* a side that has nothing to wait for must not wake us by its hang-up */
             if (fds[i].events == 0)
@@ -177,7 +178,8 @@ static gpointer run(gpointer data)
 static SSL *control_ssl(CURL *easy)
 {
     struct curl_tlssessioninfo *info = NULL;
-    if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &info) != CURLE_OK || !info || info->backend != CURLSSLBACKEND_OPENSSL)
+    if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &info) != CURLE_OK || !info ||
+        info->backend != CURLSSLBACKEND_OPENSSL)
         return NULL;
     return info->internals;
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A server that dies, comes back, hangs up or keeps silent while a mount is in use. See test_hostile.py for servers that
-say what is wrong."""
+"""A server that dies, comes back, hangs up or keeps silent while a mount is in use. See test_hostile.py for servers
+that say what is wrong."""
 
 import errno
 import hashlib

@@ -17,7 +17,7 @@ import time
 import pytest
 
 from lib import FTPFS, wait_for
-from servers.scripted import (ScriptedServer, Node, bare_newlines, break_data, close, close_after, cut, endless,
+from servers.scripted import (ScriptedServer, bare_newlines, break_data, close, close_after, cut, endless,
                               extra_reply, half_reply, raw, reply, reset, shaped, stall, stall_after, stall_at_end,
                               stall_in_data)
 

@@ -85,6 +85,9 @@ def _wire():
     """The path of the helper program, compiled once for each process."""
     global _wire_program
     if _wire_program is None:
+        for stale in pathlib.Path(tempfile.gettempdir()).glob("ftpfs-netlab.*"):  # of processes that were killed
+            if not os.path.exists(f"/proc/{stale.name.split('.')[1]}"):
+                shutil.rmtree(stale, ignore_errors=True)
         directory = tempfile.mkdtemp(prefix=f"ftpfs-netlab.{os.getpid()}.")
         atexit.register(shutil.rmtree, directory, True)
         _run([_program("cc"), "-std=gnu17", "-O2", "-Wall", "-Wextra", "-o", f"{directory}/wire", HERE / "wire.c"])

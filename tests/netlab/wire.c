@@ -37,10 +37,10 @@
 #include <unistd.h>
 
 #define PACKET_MAX (65536 + 64)
-#define QUEUE_MAX (64L * 1024 * 1024) /* bytes on their way in one direction */
-#define TAIL_MAX 200000               /* µs that a packet may wait for its turn on a wire with a rate */
-#define BATCH 64
-#define HEADER 10 /* of struct virtio_net_hdr */
+#define QUEUE_MAX  (64L * 1024 * 1024) /* bytes on their way in one direction */
+#define TAIL_MAX   200000              /* µs that a packet may wait for its turn on a wire with a rate */
+#define BATCH      64
+#define HEADER     10 /* of struct virtio_net_hdr */
 
 typedef struct Packet {
     struct Packet *next;

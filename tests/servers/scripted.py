@@ -230,8 +230,8 @@ def reset_socket(sock):
 class ScriptedServer:
     """Attributes that may be set at any time:
 
-    greeting: its text. features: the lines of FEAT; None: FEAT is refused. unknown: verbs that are answered 502 (
-    "SITE CHMOD" is a verb, too). missing: the reply for a name that is not there; by verb in missing_by.
+    greeting: its text. features: the lines of FEAT; None: FEAT is refused. unknown: verbs that are answered 502
+    ("SITE CHMOD" is a verb, too). missing: the reply for a name that is not there; by verb in missing_by.
     mlsd_line, list_line: functions (name, node) -> bytes, without the end of the line. list_raw, mlsd_raw: {path:
     bytes, or a function that returns an iterable of bytes}: listings as they are sent. list_a: "option", "name" (`-a`
     is taken for a name), "refuse". hide_dots: LIST without -a leaves dot files out. list_missing_empty: LIST of a name
