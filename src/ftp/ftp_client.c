@@ -82,9 +82,12 @@ int ftp_client_path(const FtpClient *client, const char *local, RemotePath **ret
     g_autofree char *remote = name_codec_to_remote(client->codec, local);
     if (!remote)
         return -EILSEQ;
-    if (g_atomic_int_get(&client->server->changes_blanks) && (strstr(remote, " /") || g_str_has_suffix(remote, " ")))
-        return -EINVAL; /* the server would work on another file */
     return remote_path_new(client->server->root, remote, ret);
+}
+
+gboolean ftp_client_may_make(const FtpClient *client, const RemotePath *path)
+{
+    return !g_atomic_int_get(&client->server->changes_blanks) || !g_str_has_suffix(remote_path_bytes(path), " ");
 }
 
 void ftp_client_state(FtpClient *client, FtpClientState *ret)

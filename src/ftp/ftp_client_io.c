@@ -58,7 +58,7 @@ int ftp_client_store(FtpClient *client, const FtpCall *call, const RemotePath *p
 {
     StoreWork work = {.work = {.func = run_store, .type = 'I'},
                       .path = path, .how = how, .size = size, .source = source, .data = data};
-    int error = ftp_client_run(client, call, &work.work);
+    int error = ftp_client_may_make(client, path) ? ftp_client_run(client, call, &work.work) : -EINVAL;
     if (error == 0)
         stats_add(client->stats, STATS_UPLOADS, 1);
     return error;

@@ -235,6 +235,12 @@ int ftp_client_size_and_time(FtpClient *client, const FtpCall *call, const Remot
 /* Whether a change was carried out: 1 or 0, or -errno. */
 typedef int (*DoneFunc)(FtpClient *client, const FtpCall *call, const RemotePath *path, const RemotePath *other);
 
+/* 451 ("local error") is what Pure-FTPd says of every change that the system refuses: a 550 by another number. */
+static int change_error(guint code)
+{
+    return code == 451 ? -EREMOTEIO : ftp_error_from_reply((int)code);
+}
+
 /* Sends the commands; the last one's reply counts, or the first refusal. */
 static int change(FtpClient *client, const FtpCall *call, const char *const *commands, guint n, DoneFunc is_done,
                   const RemotePath *path, const RemotePath *other)
@@ -245,7 +251,7 @@ static int change(FtpClient *client, const FtpCall *call, const char *const *com
         int error = send_commands(client, call, &work, commands, n, TRUE);
         for (guint i = 0; error == 0 && i < n; i++)
             if (i == n - 1 || work.codes[i] >= 400)
-                error = ftp_error_from_reply((int)work.codes[i]);
+                error = change_error(work.codes[i]);
         unsure |= work.work.unsure;
         if (error == 0 || !unsure || bound_check(call->bound) < 0)
             return error;
@@ -291,7 +297,7 @@ static int change_name(FtpClient *client, const FtpCall *call, const char *verb,
 
 int ftp_client_mkdir(FtpClient *client, const FtpCall *call, const RemotePath *path)
 {
-    return change_name(client, call, "MKD", path, is_dir_there);
+    return ftp_client_may_make(client, path) ? change_name(client, call, "MKD", path, is_dir_there) : -EINVAL;
 }
 
 int ftp_client_rmdir(FtpClient *client, const FtpCall *call, const RemotePath *path)
@@ -309,7 +315,7 @@ int ftp_client_rename(FtpClient *client, const FtpCall *call, const RemotePath *
     g_autofree char *rnfr = ftp_command("RNFR", from);
     g_autofree char *rnto = ftp_command("RNTO", to);
     const char *const commands[] = {rnfr, rnto};
-    return change(client, call, commands, 2, is_renamed, from, to);
+    return ftp_client_may_make(client, to) ? change(client, call, commands, 2, is_renamed, from, to) : -EINVAL;
 }
 
 static gboolean is_unknown(int error)

@@ -36,6 +36,10 @@ struct FtpWork {
  * lasts. */
 int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work);
 
+/* FALSE for a name that the server would make another one of (FtpServer.changes_blanks): it must not be asked to, since
+ * that other one may be there. */
+gboolean ftp_client_may_make(const FtpClient *client, const RemotePath *path);
+
 /* One command; the reply's text, where wanted, is copied. */
 int ftp_client_command(FtpClient *client, const FtpCall *call, const char *command, char **ret_reply,
                        gboolean *ret_unsure);

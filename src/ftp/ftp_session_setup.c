@@ -42,9 +42,12 @@ static int new_socket(void *data, curl_socket_t fd, curlsocktype purpose)
 
 /* The end of an upload over TLS. Session tickets that the server sends and nobody reads would make close(2) reset the
  * connection, and a server that has not read all by then loses the rest of the file (and says 226): so the bytes are given time
- * to arrive, until the server closes its end. */
+ * to arrive, until the server closes its end. Not after a refusal: the server may have nobody at that end. */
 static void let_arrive(FtpSession *session, int fd)
 {
+    const FtpExchange *last = ftp_transcript_last(session->transcript);
+    if (!last || last->preliminary == 0 || last->code != 0)
+        return;
     char bytes[1024];
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 

@@ -10,7 +10,6 @@ import fcntl
 import os
 import pathlib
 import pwd
-import re
 import select
 import shutil
 import signal
@@ -937,23 +936,8 @@ def test_data_connection(background, any_server, workdir_any, mode):
     assert not unwanted & verbs, verbs
 
 
-def libcurl_version():
-    match = re.search(r"libcurl[ /](\d+)\.(\d+)", ftpfs("-V").out)
-    return int(match[1]), int(match[2])
-
-
 def test_active_mode(background, server, workdir, place):
-    """On every server, with ports from a range.
-
-    libcurl from 7.87.0 to before 8.0.0 can't do it with TLS on the data connection (curl issue 10666: the handshake is
-    never made). There the mount must say so at once, instead of timing out in every operation.
-    """
-    if server.tls and (7, 87) <= libcurl_version() < (8, 0):
-        (place / "mountpoint").mkdir()
-        result = ftpfs(server.url(workdir.remote), place / "mountpoint", "-o",
-                       ",".join(["mode=active", *server.options]))
-        assert_refused(result, "active", "libcurl", code=MOUNT_FAILED, password=server.password)
-        return
+    """On every server, plain and over TLS, with ports from a range."""
     low, high = 61000, 61999
     before = len(server.commands())
     for number in range(3):
