@@ -44,9 +44,17 @@ static int result(gssize r)
     return r == -EREMOTEIO || r == -EPROTO ? -EIO : (int)r;
 }
 
+/* What fi->fh of a file is: the OpenFile, with the lowest bit set for a handle that can't write. */
+#define HANDLE_READS ((uint64_t)1)
+
 static OpenFile *open_file_of(const struct fuse_file_info *fi)
 {
-    return fi ? (OpenFile *)(uintptr_t)fi->fh : NULL;
+    return fi ? (OpenFile *)(uintptr_t)(fi->fh & ~HANDLE_READS) : NULL;
+}
+
+static uint64_t handle_of(OpenFile *file, int flags)
+{
+    return (uintptr_t)file | ((flags & O_ACCMODE) == O_RDONLY ? HANDLE_READS : 0);
 }
 
 /* ---- The mount ---- */
@@ -357,7 +365,7 @@ static int op_open(const char *path, struct fuse_file_info *fi)
         return result(r);
     if (changed)
         invalidate(fs, path);
-    fi->fh = (uintptr_t)file;
+    fi->fh = handle_of(file, fi->flags);
     fi->keep_cache = keep_cache ? 1 : 0;
     return 0;
 }
@@ -371,7 +379,7 @@ static int op_create(const char *path, mode_t mode, struct fuse_file_info *fi)
     if (r == 0)
         r = open_files_create(this_fs()->files, &bound, path, mode & 07777, fi->flags, &file);
     if (r == 0)
-        fi->fh = (uintptr_t)file;
+        fi->fh = handle_of(file, fi->flags);
     return result(r);
 }
 
@@ -421,6 +429,8 @@ static int op_flush(const char *path, struct fuse_file_info *fi)
     OpenFile *file = open_file_of(fi);
     Bound bound = call_bound();
 
+    if ((fi->fh & HANDLE_READS) != 0) /* what others have written is theirs to send, and to be told of */
+        return 0;
     if (open_file_is_blank(file) && fs_caller_holds(this_fs(), fuse_get_context()->pid, path))
         return 0;
     return result(open_file_flush(file, &bound));

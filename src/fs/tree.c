@@ -77,9 +77,14 @@ gboolean tree_is_private(const char *name)
     return g_str_has_prefix(name, TREE_PRIVATE_PREFIX) && g_str_has_suffix(name, "~");
 }
 
+gboolean tree_is_leftover(const char *name)
+{
+    return tree_is_private(name) || g_str_has_prefix(name, ".fuse_hidden");
+}
+
 gboolean tree_shows(const Tree *tree, const char *name)
 {
-    return !tree_is_private(name) && (tree->options->hidden || name[0] != '.');
+    return !tree_is_leftover(name) && (tree->options->hidden || name[0] != '.');
 }
 
 int tree_may_make(const char *path)

@@ -50,7 +50,7 @@ int tree_check_empty(Tree *tree, const Bound *bound, const char *path, GPtrArray
     for (guint i = 0; i < dir_listing_size(listing); i++) {
         ListEntry entry;
         dir_listing_entry(listing, i, &entry);
-        if (!ret_private || !tree_is_private(entry.name))
+        if (!ret_private || !tree_is_leftover(entry.name))
             return -ENOTEMPTY;
         g_ptr_array_add(names, g_strdup(entry.name));
     }
@@ -68,8 +68,8 @@ static int delete_names(Tree *tree, const Bound *bound, const RemotePath *dir, c
         int r = remote_path_child(dir, g_ptr_array_index(names, i), &remote);
         if (r == 0)
             r = ftp_client_delete(tree->client, &call, remote);
-        if (r < 0)
-            return r == -EREMOTEIO ? -ENOTEMPTY : r;
+        if (r < 0 && r != -EREMOTEIO && r != -ENOENT) /* gone meanwhile, or never sent: RMD will tell */
+            return r;
     }
     return 0;
 }
