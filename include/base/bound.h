@@ -12,7 +12,7 @@
 typedef gboolean (*BoundInterruptedFunc)(gpointer data);
 
 typedef struct {
-    gint64 deadline; /* g_get_monotonic_time() at which the wait ends, in µs; G_MAXINT64 is never */
+    gint64 deadline;                  /* g_get_monotonic_time() at which the wait ends, in µs; G_MAXINT64 is never */
     BoundInterruptedFunc interrupted; /* or NULL */
     gpointer data;
 } Bound;

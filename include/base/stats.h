@@ -5,15 +5,15 @@
 #include <glib.h>
 
 typedef enum {
-    STATS_LOGINS,          /* control connections that logged in */
-    STATS_COMMANDS,        /* commands sent on control connections */
+    STATS_LOGINS,   /* control connections that logged in */
+    STATS_COMMANDS, /* commands sent on control connections */
     STATS_DATA_CONNECTIONS,
-    STATS_BYTES_IN,        /* of files and listings */
+    STATS_BYTES_IN, /* of files and listings */
     STATS_BYTES_OUT,
-    STATS_LISTINGS,        /* directories listed */
-    STATS_CACHE_HITS,      /* lookups answered without the network */
+    STATS_LISTINGS,   /* directories listed */
+    STATS_CACHE_HITS, /* lookups answered without the network */
     STATS_CACHE_MISSES,
-    STATS_UPLOADS,         /* files that the server acknowledged */
+    STATS_UPLOADS, /* files that the server acknowledged */
     STATS_RETRIES,
     STATS_ERRORS,
     STATS_N

@@ -27,9 +27,9 @@ void dir_builder_restart(DirBuilder *builder);
 typedef int (*DirLoadFunc)(const char *path, const Bound *bound, DirBuilder *builder, gpointer data);
 
 typedef struct {
-    gint64 ttl;          /* µs that a listing and an attribute count as known */
-    gint64 negative_ttl; /* µs that "no such name" counts as known, when it was asked by name */
-    gsize max_bytes;     /* of all listings */
+    gint64 ttl;           /* µs that a listing and an attribute count as known */
+    gint64 negative_ttl;  /* µs that "no such name" counts as known, when it was asked by name */
+    gsize max_bytes;      /* of all listings */
     gboolean exact_times; /* keep a time known to the second while a coarser listing agrees with it (same size) */
 } DirCacheConfig;
 

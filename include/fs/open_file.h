@@ -35,7 +35,8 @@ int open_files_create(OpenFiles *files, const Bound *bound, const char *path, mo
 gssize open_file_read(OpenFile *file, const Bound *bound, void *bytes, gsize size, gint64 offset);
 
 /* `append`: at the end of the file, wherever that is (the kernel gives an offset that may be old). */
-gssize open_file_write(OpenFile *file, const Bound *bound, const void *bytes, gsize size, gint64 offset, gboolean append);
+gssize open_file_write(OpenFile *file, const Bound *bound, const void *bytes, gsize size, gint64 offset,
+                       gboolean append);
 int open_file_truncate(OpenFile *file, const Bound *bound, gint64 size);
 
 /* Uploads what was changed and returns when the server has it and its size was checked: 0 or the true errno. */
@@ -45,8 +46,8 @@ int open_file_flush(OpenFile *file, const Bound *bound);
  * not written to since. */
 gboolean open_file_is_blank(OpenFile *file);
 
-/* The end of one handle opened with `flags`. The last one uploads what is still unsent (nobody can be told of an error any more:
- * it is logged, and the bytes are kept in spool/lost+found) and frees the file. */
+/* The end of one handle opened with `flags`. The last one uploads what is still unsent (nobody can be told of an error
+ * any more: it is logged, and the bytes are kept in spool/lost+found) and frees the file. */
 void open_file_release(OpenFile *file, int flags);
 
 /* truncate(2) without a handle: opens, truncates, flushes. */

@@ -31,7 +31,7 @@ typedef struct {
     gboolean umask_set, fmask_set, dmask_set;
     gboolean symlinks; /* on */
     gboolean transform_symlinks;
-    gboolean hidden;   /* on */
+    gboolean hidden; /* on */
 
     /* cache */
     guint cache_ttl;    /* seconds; 60 */
@@ -44,8 +44,8 @@ typedef struct {
     /* write */
     WriteMode write;
     UploadMethod upload;
-    char *spool;        /* directory; NULL: $XDG_CACHE_HOME/ftpfs, ~/.cache/ftpfs or, for root, /var/cache/ftpfs */
-    gint64 spool_max;   /* bytes; 0: no limit */
+    char *spool;      /* directory; NULL: $XDG_CACHE_HOME/ftpfs, ~/.cache/ftpfs or, for root, /var/cache/ftpfs */
+    gint64 spool_max; /* bytes; 0: no limit */
     gboolean read_only;
 
     /* program */
@@ -53,10 +53,10 @@ typedef struct {
     gboolean allow_other, default_permissions;
     gboolean clone_fd;
     guint max_threads, max_idle_threads; /* 64, 16 */
-    gboolean fake;        /* mount -f: all but the mount */
-    GPtrArray *fuse_args; /* char*: what goes to fuse_new() and fuse_mount(): "ftpfs", "-o...", ... */
-    GPtrArray *warnings;  /* char*: one sentence each, for the log */
-    GPtrArray *given;     /* char*: the options of -o that matter and hold no secret, for the line that --check prints */
+    gboolean fake;                       /* mount -f: all but the mount */
+    GPtrArray *fuse_args;                /* char*: what goes to fuse_new() and fuse_mount(): "ftpfs", "-o...", ... */
+    GPtrArray *warnings;                 /* char*: one sentence each, for the log */
+    GPtrArray *given; /* char*: the options of -o that matter and hold no secret, for the line that --check prints */
 } Options;
 
 /* Parses argv. Secrets in argv are overwritten in place (the source is left without its password). NULL with `error`

@@ -63,8 +63,8 @@ int tree_explain(Tree *tree, const Bound *bound, const char *path, gboolean crea
 gboolean tree_is_private(const char *name);
 
 /* TRUE for private names, and for those that libfuse gives to files that are removed while they are open
- * (".fuse_hidden..."): not shown, and removed with the directory. The kernel tells of the last close only after close(2) has
- * returned, so a file that is removed at once has such a name for a moment. */
+ * (".fuse_hidden..."): not shown, and removed with the directory. The kernel tells of the last close only after
+ * close(2) has returned, so a file that is removed at once has such a name for a moment. */
 gboolean tree_is_leftover(const char *name);
 
 /* TRUE for a name that a listing shows: not a private one and, with hidden=off, none that begins with a dot. */

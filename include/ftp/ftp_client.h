@@ -106,9 +106,9 @@ void ftp_transfer_set_wanted_func(FtpTransfer *transfer, void (*func)(gpointer d
 typedef int (*FtpSinkFunc)(const void *bytes, gsize size, gpointer data);
 
 typedef struct {
-    gint64 bytes;     /* given to the sink */
-    gint64 announced; /* size of the whole file by "150 ... (N bytes)", or -1. With an offset some servers tell the
-                         size of the whole, others of the rest: a hint, no proof */
+    gint64 bytes;      /* given to the sink */
+    gint64 announced;  /* size of the whole file by "150 ... (N bytes)", or -1. With an offset some servers tell the
+                          size of the whole, others of the rest: a hint, no proof */
     gboolean complete; /* the server said, after the last byte, that this is the end of the file (226, 250) */
 } FtpRetrieved;
 
@@ -125,8 +125,8 @@ typedef enum { FTP_STORE_WHOLE /* STOR */, FTP_STORE_APPEND /* APPE */ } FtpStor
 
 /* Uploads and waits for the server's 226. FTP_STORE_WHOLE is begun anew when the connection breaks, while `retry`
  * lasts; FTP_STORE_APPEND is not: -EIO then, and the caller looks at the size. `size` in bytes, or -1 when the end
- * comes when the source says so. -EINVAL for a path with a control character, which libcurl does not take for an upload:
- * store it under another name and rename it. */
+ * comes when the source says so. -EINVAL for a path with a control character, which libcurl does not take for an
+ * upload: store it under another name and rename it. */
 int ftp_client_store(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpStore how, gint64 size,
                      FtpSourceFunc source, gpointer data);
 
@@ -137,7 +137,7 @@ typedef struct {
     gboolean away;           /* nobody could connect or log in at the last try */
     gboolean active;         /* active mode is in use */
     gboolean tls;
-    const char *listing;     /* "MLSD", "STAT" or "LIST" */
+    const char *listing; /* "MLSD", "STAT" or "LIST" */
 } FtpClientState;
 
 void ftp_client_state(FtpClient *client, FtpClientState *ret);

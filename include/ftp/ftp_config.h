@@ -23,7 +23,7 @@ typedef struct {
     /* who; no user is "anonymous" */
     char *user;
     char *password;
-    gboolean netrc;   /* let libcurl look the host up in ~/.netrc, or in netrc_file */
+    gboolean netrc; /* let libcurl look the host up in ~/.netrc, or in netrc_file */
     char *netrc_file;
 
     /* connections */
@@ -31,9 +31,9 @@ typedef struct {
     FtpSwitch epsv;
     FtpSwitch eprt;
     FtpPasvAddress pasv_address;
-    char *active_address; /* an address or an interface */
+    char *active_address;                    /* an address or an interface */
     guint active_port_low, active_port_high; /* 0, 0: any */
-    char *bind;           /* an address or an interface */
+    char *bind;                              /* an address or an interface */
     FtpFamily family;
     guint connections; /* at most so many control connections; 6 */
     guint keepalive;   /* seconds; 0 is off; 60 */
@@ -47,7 +47,7 @@ typedef struct {
 
     /* TLS */
     FtpTls tls;
-    gboolean tls_data;        /* encrypt the data connections, too */
+    gboolean tls_data; /* encrypt the data connections, too */
     gboolean tls_verify_peer;
     gboolean tls_verify_host;
     char *tls_pin; /* sha256//base64 */

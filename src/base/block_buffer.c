@@ -47,7 +47,7 @@ struct BlockBuffer {
     gsize need;      /* bytes of room that a put waits for, or 0 */
     gboolean stopped;
     gboolean ended;
-    gboolean cut;    /* stopped before it ended: what follows the window is unknown */
+    gboolean cut; /* stopped before it ended: what follows the window is unknown */
     int error;
     guint8 *ring;
     gsize ring_size;
@@ -298,8 +298,8 @@ gboolean block_buffer_reaches(BlockBuffer *buffer, gint64 offset, gsize ahead)
 {
     g_mutex_lock(&buffer->lock);
     gboolean coming = !buffer->ended && !buffer->stopped;
-    gboolean reaches = offset >= buffer->start &&
-                       (offset < buffer->end || (coming && (guint64)(offset - buffer->end) <= ahead));
+    gboolean reaches =
+        offset >= buffer->start && (offset < buffer->end || (coming && (guint64)(offset - buffer->end) <= ahead));
     g_mutex_unlock(&buffer->lock);
     return reaches;
 }

@@ -23,20 +23,20 @@
 #include <errno.h>
 #include <string.h>
 
-#define ESCAPE_FIRST   0xF700
-#define ESCAPE_LAST    0xF7FF
-#define CHARACTER_MAX  4 /* bytes of one character: GB18030, EUC-TW */
-#define NOT_ALONE      0 /* in `alone`: no character by itself, or not one that comes back */
-#define BUFFER_SIZE    32
+#define ESCAPE_FIRST  0xF700
+#define ESCAPE_LAST   0xF7FF
+#define CHARACTER_MAX 4 /* bytes of one character: GB18030, EUC-TW */
+#define NOT_ALONE     0 /* in `alone`: no character by itself, or not one that comes back */
+#define BUFFER_SIZE   32
 
 struct NameCodec {
     gboolean identity;
-    gunichar alone[256];    /* the character that the byte is, or NOT_ALONE */
-    gboolean lead[256];     /* the byte may begin a longer character */
-    GHashTable *bytes;      /* gunichar -> byte, the inverse of `alone`; never changed after new */
-    GMutex lock;            /* for the two descriptors */
-    GIConv decoder;         /* server's to UTF-8 */
-    GIConv encoder;         /* UTF-8 to server's */
+    gunichar alone[256]; /* the character that the byte is, or NOT_ALONE */
+    gboolean lead[256];  /* the byte may begin a longer character */
+    GHashTable *bytes;   /* gunichar -> byte, the inverse of `alone`; never changed after new */
+    GMutex lock;         /* for the two descriptors */
+    GIConv decoder;      /* server's to UTF-8 */
+    GIConv encoder;      /* UTF-8 to server's */
 };
 
 /* Converts one whole piece from the initial state. Returns the number of bytes written to `out` (BUFFER_SIZE), or

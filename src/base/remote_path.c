@@ -13,7 +13,7 @@
 #include <string.h>
 
 struct RemotePath {
-    int refs; /* atomic */
+    int refs;   /* atomic */
     gsize name; /* offset of the last part; of the final NUL for "/" and "." */
     char bytes[];
 };

@@ -375,8 +375,7 @@ static void drop_below(DirCache *cache, const char *path)
 void dir_cache_put(DirCache *cache, const char *path, const FtpAttr *attr, const char *target, gboolean pinned)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&cache->lock);
-    Note note = {
-        .kind = NOTE_KNOWN, .pinned = pinned, .time = g_get_monotonic_time(), .attr = *attr, .target = target};
+    Note note = {.kind = NOTE_KNOWN, .pinned = pinned, .time = g_get_monotonic_time(), .attr = *attr, .target = target};
 
     if (attr->type != FTP_TYPE_DIR)
         drop_below(cache, path);

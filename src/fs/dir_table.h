@@ -31,9 +31,9 @@ typedef struct {
 struct Flight {
     guint refs;
     GCond done_cond;
-    Dir *dir;          /* NULL when the directory was changed as a whole since: the result is not stored */
-    guint64 seq;       /* when it began, of the cache's clock */
-    gint64 began;      /* monotonic, µs */
+    Dir *dir;     /* NULL when the directory was changed as a whole since: the result is not stored */
+    guint64 seq;  /* when it began, of the cache's clock */
+    gint64 began; /* monotonic, µs */
     gboolean done;
     gboolean abandoned; /* the one who loaded gave up: it says nothing of the directory */
     int error;

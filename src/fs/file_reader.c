@@ -22,7 +22,7 @@
 
 #define FAILED_AFTER  G_USEC_PER_SEC /* a read that waited so long before it failed ... */
 #define FAILED_FOR    G_USEC_PER_SEC /* ... makes those fail that begin within this time */
-#define ROUNDS_SHARED 3 /* tries on shared streams without a byte before a read gets one of its own */
+#define ROUNDS_SHARED 3              /* tries on shared streams without a byte before a read gets one of its own */
 
 struct FileReader {
     gint refs; /* atomic */

@@ -24,16 +24,16 @@
 
 #include <errno.h>
 
-#define WINDOW_RANDOM   ((gsize)64 * 1024)
-#define WINDOW_FIRST    ((gsize)384 * 1024)
-#define KEEP            ((gsize)512 * 1024) /* behind the furthest read: the kernel's read-ahead comes out of order */
-#define AHEAD           ((gsize)256 * 1024) /* a read so far beyond the end of the window waits */
-#define PIECE           ((gsize)64 * 1024)
-#define FAIR_BYTES      (512 * 1024)
-#define POLITE          G_USEC_PER_SEC /* a cut may take so long before the transfer is aborted */
-#define BACK_OFF_FIRST  (G_USEC_PER_SEC / 5)
-#define BACK_OFF_MOST   G_USEC_PER_SEC /* the client has a back-off of its own while the server is away */
-#define STREAM_STOPPED  1
+#define WINDOW_RANDOM  ((gsize)64 * 1024)
+#define WINDOW_FIRST   ((gsize)384 * 1024)
+#define KEEP           ((gsize)512 * 1024) /* behind the furthest read: the kernel's read-ahead comes out of order */
+#define AHEAD          ((gsize)256 * 1024) /* a read so far beyond the end of the window waits */
+#define PIECE          ((gsize)64 * 1024)
+#define FAIR_BYTES     (512 * 1024)
+#define POLITE         G_USEC_PER_SEC /* a cut may take so long before the transfer is aborted */
+#define BACK_OFF_FIRST (G_USEC_PER_SEC / 5)
+#define BACK_OFF_MOST  G_USEC_PER_SEC /* the client has a back-off of its own while the server is away */
+#define STREAM_STOPPED 1
 
 struct FileStream {
     gint refs; /* atomic */
@@ -50,7 +50,7 @@ struct FileStream {
     gboolean random;
     gboolean stopped;
     gint64 closed_at; /* µs; when it was told to stop; 0: never */
-    gint64 furthest; /* end of the furthest read */
+    gint64 furthest;  /* end of the furthest read */
     gsize capacity;
     guint users;
     gint64 used_at;

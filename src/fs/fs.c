@@ -8,7 +8,7 @@
 
 #define STATFS_BLOCK 4096
 #define STATFS_FIXED ((gint64)1 << 40) /* bytes: what is shown when the server does not tell */
-#define STATFS_TTL (60 * G_USEC_PER_SEC)
+#define STATFS_TTL   (60 * G_USEC_PER_SEC)
 #define STATFS_BOUND 2.0 /* seconds */
 
 Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **error)
@@ -101,6 +101,7 @@ char *fs_status_text(Fs *fs)
     g_autofree char *greeting = log_printable(ftp_client_greeting(fs->client), 200);
     g_autofree char *root = log_printable(ftp_client_root(fs->client), 1000);
     g_autofree char *last = stats_last_error(fs->stats);
+    g_autofree char *mode_note = ftp_client_mode_note(fs->client);
     FtpClientState state;
 
     ftp_client_state(fs->client, &state);
@@ -110,6 +111,8 @@ char *fs_status_text(Fs *fs)
     g_string_append_printf(text, "state: %s\n", state.away ? "away" : "connected");
     g_string_append_printf(text, "sessions: %u open, %u busy, at most %u\n", state.open, state.busy, state.limit);
     g_string_append_printf(text, "mode: %s\n", state.active ? "active" : "passive");
+    if (mode_note)
+        g_string_append_printf(text, "mode_note: %s\n", mode_note);
     g_string_append_printf(text, "tls: %s\n", tls_text(fs, &state));
     g_string_append_printf(text, "listing: %s\n", state.listing);
     g_string_append_printf(text, "cache_bytes: %" G_GSIZE_FORMAT "\n", dir_cache_bytes(tree_cache(fs->tree)));

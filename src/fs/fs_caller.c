@@ -28,7 +28,8 @@ gboolean fs_caller_holds(const Fs *fs, pid_t pid, const char *path)
 
     for (guint i = 0; dir && i < DESCRIPTORS_MOST && (name = g_dir_read_name(dir)) != NULL; i++) {
         g_autofree char *link = g_build_filename(directory, name, NULL);
-        g_autofree char *target = g_file_read_link(link, NULL); /* of the kernel's own knowledge: does not come back to us */
+        g_autofree char *target =
+            g_file_read_link(link, NULL); /* of the kernel's own knowledge: does not come back to us */
         if (g_strcmp0(target, whole) == 0 && may_write(pid, name))
             return TRUE;
     }

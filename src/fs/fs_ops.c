@@ -18,8 +18,8 @@
 #include <string.h>
 
 #define INVALIDATIONS_MAX 4
-#define FIRST_OFFSET 3 /* of the first entry: 1 follows ".", 2 follows ".." */
-#define MAX_WRITE (1U << 20)
+#define FIRST_OFFSET      3 /* of the first entry: 1 follows ".", 2 follows ".." */
+#define MAX_WRITE         (1U << 20)
 
 static Fs *this_fs(void)
 {
@@ -310,7 +310,8 @@ static int op_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_
     Bound bound = call_bound();
 
     /* As it is now, and not as it was at opendir: the kernel believes the attributes that go with the names, and would
-     * take a name that was renamed in between for one that is there. While it reads, it lets nobody change the directory. */
+     * take a name that was renamed in between for one that is there. While it reads, it lets nobody change the
+     * directory. */
     if (offset == 0 && (dir->begun || this_fs()->options->cache)) {
         DirListing *listing = NULL;
         int r = tree_list(this_fs()->tree, &bound, path, &listing);
@@ -422,8 +423,8 @@ static int op_truncate(const char *path, off_t size, struct fuse_file_info *fi)
     return result(open_files_truncate(this_fs()->files, &bound, path, size));
 }
 
-/* close(2). A shell that redirects opens the file, duplicates the descriptor and closes the first one before anything is
- * written: sending the file there would show an empty one to others, and then send it twice. */
+/* close(2). A shell that redirects opens the file, duplicates the descriptor and closes the first one before anything
+ * is written: sending the file there would show an empty one to others, and then send it twice. */
 static int op_flush(const char *path, struct fuse_file_info *fi)
 {
     OpenFile *file = open_file_of(fi);

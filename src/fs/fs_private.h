@@ -14,11 +14,11 @@ struct Fs {
     Stats *stats;
     Tree *tree;
     OpenFiles *files;
-    gint invalidating;  /* atomic: invalidations that wait for the kernel now */
-    GMutex lock;        /* guards what follows */
-    gint64 available;   /* bytes free on the server, or -1 */
-    GHashTable *dirs;   /* set of the directories' handles that are open; owned */
-    gint64 asked;       /* monotonic, µs: when that was last asked for; 0: never */
+    gint invalidating; /* atomic: invalidations that wait for the kernel now */
+    GMutex lock;       /* guards what follows */
+    gint64 available;  /* bytes free on the server, or -1 */
+    GHashTable *dirs;  /* set of the directories' handles that are open; owned */
+    gint64 asked;      /* monotonic, µs: when that was last asked for; 0: never */
 };
 
 /* What fi->fh of a directory is. libfuse calls one operation at a time on it. */

@@ -80,8 +80,8 @@ void kernel_pages_opened(KernelPages *pages, const char *path, const FtpAttr *at
                          gboolean *ret_changed)
 {
     Pages *entry = g_hash_table_lookup(pages->by_path, path);
-    gboolean same = entry && entry->size == attr->size && entry->mtime == attr->mtime &&
-                    (attr->has & FTP_HAS_SIZE) && (attr->has & FTP_HAS_MTIME) && attr->mtime_precision <= 1;
+    gboolean same = entry && entry->size == attr->size && entry->mtime == attr->mtime && (attr->has & FTP_HAS_SIZE) &&
+                    (attr->has & FTP_HAS_MTIME) && attr->mtime_precision <= 1;
     *ret_keep = same && entry->exact;
     *ret_changed = entry && !same;
     if (!*ret_keep)

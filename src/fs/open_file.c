@@ -308,8 +308,8 @@ int open_file_truncate(OpenFile *file, const Bound *bound, gint64 size)
         return -EINVAL;
     int error = 0;
     g_mutex_lock(&file->lock);
-    gboolean same = file->spool ? spool_file_size(file->spool) == size
-                                : (file->attr.has & FTP_HAS_SIZE) && file->attr.size == size;
+    gboolean same =
+        file->spool ? spool_file_size(file->spool) == size : (file->attr.has & FTP_HAS_SIZE) && file->attr.size == size;
     if (!same) {
         error = open_file_need_spool(file, size == 0);
         if (error == 0)

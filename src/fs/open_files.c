@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAGES_MOST 10000
+#define PAGES_MOST    10000
 #define EXCLUSIVE_AGE 0 /* O_EXCL, RENAME_NOREPLACE: programs make lock files by it, so the server is asked */
 
 OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, Stats *stats, GError **error)
@@ -540,8 +540,7 @@ int open_files_unlink(OpenFiles *files, const Bound *bound, const char *path)
     if (file)
         return open_files_unlink_open(files, bound, file, path);
     FtpAttr attr;
-    if (open_file_is_hidden(path) &&
-        dir_cache_lookup(tree_cache(files->tree), path, -1, &attr, NULL, NULL) == -ENOENT)
+    if (open_file_is_hidden(path) && dir_cache_lookup(tree_cache(files->tree), path, -1, &attr, NULL, NULL) == -ENOENT)
         return 0; /* it was never sent, and went with its last handle */
     return tree_unlink(files->tree, bound, path);
 }

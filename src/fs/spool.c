@@ -102,8 +102,8 @@ int spool_keep(Spool *spool, SpoolFile *file, const char *remote, char **ret_pat
     if (g_mkdir_with_parents(directory, 0700) < 0)
         return -errno;
 
-    g_autofree char *name = g_uri_escape_bytes((const guint8 *)remote + (*remote == '/'),
-                                               strlen(remote) - (*remote == '/'), " +,=@");
+    g_autofree char *name =
+        g_uri_escape_bytes((const guint8 *)remote + (*remote == '/'), strlen(remote) - (*remote == '/'), " +,=@");
     if (strlen(name) > KEPT_NAME_MAX)
         name[KEPT_NAME_MAX] = '\0';
     for (int tries = 0; tries < 10; tries++) {

@@ -98,10 +98,10 @@ void ftp_client_state(FtpClient *client, FtpClientState *ret)
     ret->tls = g_atomic_int_get(&client->server->tls_in_use);
     gboolean mlsd = ftp_features_has(client->server->features, FTP_FEATURE_MLST) &&
                     !g_atomic_int_get(&client->server->mlsd_refused);
-    ret->listing = client->config->listing == FTP_LISTING_LIST                    ? "LIST"
-                   : client->config->listing == FTP_LISTING_STAT                  ? "STAT"
-                   : client->config->listing == FTP_LISTING_MLSD || mlsd          ? "MLSD"
-                                                                                  : "LIST";
+    ret->listing = client->config->listing == FTP_LISTING_LIST           ? "LIST"
+                   : client->config->listing == FTP_LISTING_STAT         ? "STAT"
+                   : client->config->listing == FTP_LISTING_MLSD || mlsd ? "MLSD"
+                                                                         : "LIST";
 }
 
 /* ---- Running ---- */
@@ -207,9 +207,10 @@ static const char *hint(CURLcode result, const FtpSession *session, const FtpCon
     case CURLE_COULDNT_CONNECT:
         return "is the server running, is the port right (port=)?";
     case CURLE_OPERATION_TIMEDOUT:
-        return config->tls == FTP_TLS_OFF ? "the host or a firewall does not answer; connect_timeout= waits longer, and a "
-                                            "server with implicit TLS wants ftps://"
-                                          : "the host or a firewall does not answer; connect_timeout= waits longer";
+        return config->tls == FTP_TLS_OFF
+                   ? "the host or a firewall does not answer; connect_timeout= waits longer, and a "
+                     "server with implicit TLS wants ftps://"
+                   : "the host or a firewall does not answer; connect_timeout= waits longer";
     case CURLE_LOGIN_DENIED:
         return "check user name and password (user=, credentials=FILE)";
     case CURLE_PEER_FAILED_VERIFICATION:

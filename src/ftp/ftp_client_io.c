@@ -25,9 +25,12 @@ static int run_retrieve(FtpSession *session, FtpWork *base)
 int ftp_client_retrieve(FtpClient *client, const FtpCall *call, const RemotePath *path, gint64 offset,
                         FtpTransfer *transfer, FtpSinkFunc sink, gpointer data, FtpRetrieved *ret)
 {
-    RetrieveWork work = {
-        .work = {.func = run_retrieve, .type = 'I', .transfer = transfer},
-        .path = path, .offset = offset, .sink = sink, .data = data, .retrieved = {.announced = -1}};
+    RetrieveWork work = {.work = {.func = run_retrieve, .type = 'I', .transfer = transfer},
+                         .path = path,
+                         .offset = offset,
+                         .sink = sink,
+                         .data = data,
+                         .retrieved = {.announced = -1}};
     int error = ftp_client_run(client, call, &work.work);
     *ret = work.retrieved;
     return error;
@@ -57,7 +60,11 @@ int ftp_client_store(FtpClient *client, const FtpCall *call, const RemotePath *p
                      FtpSourceFunc source, gpointer data)
 {
     StoreWork work = {.work = {.func = run_store, .type = 'I'},
-                      .path = path, .how = how, .size = size, .source = source, .data = data};
+                      .path = path,
+                      .how = how,
+                      .size = size,
+                      .source = source,
+                      .data = data};
     int error = ftp_client_may_make(client, path) ? ftp_client_run(client, call, &work.work) : -EINVAL;
     if (error == 0)
         stats_add(client->stats, STATS_UPLOADS, 1);

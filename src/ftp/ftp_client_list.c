@@ -74,8 +74,8 @@ static int run_list(FtpSession *session, FtpWork *base)
     ListWork *work = (ListWork *)base;
     if (work->tries++ > 0 && work->restart)
         work->restart(work->data);
-    g_autoptr(ListParser) parser = list_parser_new(work->format, g_get_real_time() / G_USEC_PER_SEC,
-                                                   work->client->zone, give_entry, work);
+    g_autoptr(ListParser) parser =
+        list_parser_new(work->format, g_get_real_time() / G_USEC_PER_SEC, work->client->zone, give_entry, work);
     work->parser = parser;
     work->fruitless = work->too_long = 0;
     int error = g_str_has_prefix(work->command, "STAT")
@@ -156,7 +156,11 @@ int ftp_client_list(FtpClient *client, const FtpCall *call, const RemotePath *di
     FtpServer *server = client->server;
     FtpListing listing = client->config->listing;
     ListWork work = {.work = {.func = run_list, .type = 'A'},
-                     .client = client, .dir = dir, .entry = entry, .restart = restart, .data = data};
+                     .client = client,
+                     .dir = dir,
+                     .entry = entry,
+                     .restart = restart,
+                     .data = data};
     int error;
 
     gboolean mlsd = listing == FTP_LISTING_MLSD ||
@@ -179,7 +183,8 @@ int ftp_client_list(FtpClient *client, const FtpCall *call, const RemotePath *di
     if (error == 0 && work.refused > 0 && g_atomic_int_compare_and_exchange(&server->bad_names_told, FALSE, TRUE)) {
         g_autofree char *path = log_printable(remote_path_bytes(dir), 300);
         g_warning("%" G_GUINT64_FORMAT " names in the listing of \"%s\" can't be names of files and are left out "
-                  "(said once)", work.refused, path);
+                  "(said once)",
+                  work.refused, path);
     }
     return error;
 }

@@ -36,7 +36,9 @@ static int run_commands(FtpSession *session, FtpWork *base)
 static int send_commands(FtpClient *client, const FtpCall *call, CommandWork *work, const char *const *commands,
                          guint n, gboolean ask_first)
 {
-    *work = (CommandWork){.work = {.func = run_commands, .ask_first = ask_first}, .commands = commands, .n = n,
+    *work = (CommandWork){.work = {.func = run_commands, .ask_first = ask_first},
+                          .commands = commands,
+                          .n = n,
                           .ret_reply = work->ret_reply};
     return ftp_client_run(client, call, &work->work);
 }

@@ -28,12 +28,12 @@ struct FtpWork {
     char type;             /* as for ftp_pool_take() */
     FtpTransfer *transfer; /* or NULL */
     gboolean final;        /* set by the function: a failure is not to be tried again */
-    gboolean ask_first;    /* set by the caller: a try that may have been carried out ends it, so that the caller looks */
-    gboolean unsure;       /* set by ftp_client_run(): an earlier try may have been carried out, no reply came */
+    gboolean ask_first; /* set by the caller: a try that may have been carried out ends it, so that the caller looks */
+    gboolean unsure;    /* set by ftp_client_run(): an earlier try may have been carried out, no reply came */
 };
 
-/* Takes a session, opens it, runs the work there, gives the session back; again after failures that may pass, while `retry`
- * lasts. */
+/* Takes a session, opens it, runs the work there, gives the session back; again after failures that may pass, while
+ * `retry` lasts. */
 int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work);
 
 /* FALSE for a name that the server would make another one of (FtpServer.changes_blanks): it must not be asked to, since

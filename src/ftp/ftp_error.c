@@ -66,7 +66,8 @@ gboolean ftp_error_is_busy(int code, const char *text)
         return TRUE;
     if (code != 530 && code / 100 != 4)
         return FALSE;
-    static const char *const words[] = {"too many", "maximum", "limit", "busy", "try again", "already logged in", "no more"};
+    static const char *const words[] = {"too many",  "maximum",           "limit",  "busy",
+                                        "try again", "already logged in", "no more"};
     g_autofree char *lower = g_ascii_strdown(text ? text : "", -1);
     for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
         if (strstr(lower, words[i]))

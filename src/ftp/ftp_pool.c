@@ -111,8 +111,7 @@ static FtpSession *find_idle(FtpPool *pool, char type)
 
 static FtpSession *try_take(FtpPool *pool, FtpPriority priority, char type, FtpTransfer *transfer)
 {
-    if (pool->limit < pool->config->connections &&
-        g_get_monotonic_time() - pool->limit_learned_at > TRY_UPWARD_AFTER) {
+    if (pool->limit < pool->config->connections && g_get_monotonic_time() - pool->limit_learned_at > TRY_UPWARD_AFTER) {
         pool->limit++;
         pool->limit_learned_at = g_get_monotonic_time();
     }

@@ -155,12 +155,13 @@ void ftp_session_apply_cut(FtpSession *session)
     session->was_cut = TRUE;
 }
 
-/* How long to wait for the sockets. libcurl 7.88, over TLS, starts the connection to the address of an EPSV or PASV reply only when
- * it is called again, and has no socket to wait for until then: its own loop loses a second there. */
+/* How long to wait for the sockets. libcurl 7.88, over TLS, starts the connection to the address of an EPSV or PASV
+ * reply only when it is called again, and has no socket to wait for until then: its own loop loses a second there. */
 static int wait_ms(const FtpSession *session)
 {
     const FtpExchange *last = ftp_transcript_last(session->transcript);
-    gboolean announced = last && last->code / 100 == 2 && (ftp_exchange_is(last, "EPSV") || ftp_exchange_is(last, "PASV"));
+    gboolean announced =
+        last && last->code / 100 == 2 && (ftp_exchange_is(last, "EPSV") || ftp_exchange_is(last, "PASV"));
     if (announced && session->data_fd < 0)
         return 1;
     return bound_slice(session->bound, session->data_deadline != 0 ? 100 : 1000);
@@ -242,16 +243,16 @@ int ftp_session_perform(FtpSession *session, const Bound *bound)
     }
     if (session->stop_error != 0 && session->result != CURLE_OK) {
         gboolean data = session->used_active && (session->data_late || session->stop_error == -EOPNOTSUPP);
-        session->failure = data ? FTP_FAILURE_DATA : session->stop_error == -ETIMEDOUT && bound_check(bound) == 0 &&
-                                   !g_atomic_int_get(&session->stopped)
-                               ? FTP_FAILURE_TRANSIENT
-                               : FTP_FAILURE_STOPPED;
+        session->failure =
+            data ? FTP_FAILURE_DATA
+            : session->stop_error == -ETIMEDOUT && bound_check(bound) == 0 && !g_atomic_int_get(&session->stopped)
+                ? FTP_FAILURE_TRANSIENT
+                : FTP_FAILURE_STOPPED;
         session->error = session->stop_error;
         tear_down(session);
         return session->error;
     }
-    session->error =
-        ftp_error_from_curl(session->result, ftp_transcript_last(session->transcript), &session->failure);
+    session->error = ftp_error_from_curl(session->result, ftp_transcript_last(session->transcript), &session->failure);
     if (!relayed && session->error == 0) {
         g_strlcpy(session->error_text, "TLS on the active data connection failed", sizeof session->error_text);
         session->failure = FTP_FAILURE_TRANSIENT;
@@ -329,7 +330,8 @@ static int greet(FtpSession *session, const Bound *bound)
 int ftp_session_open(FtpSession *session, const Bound *bound)
 {
     session->reused = FALSE;
-    /* libcurl knows for each connection whether it is to use EPSV and EPRT: not what other sessions have learned since. */
+    /* libcurl knows for each connection whether it is to use EPSV and EPRT: not what other sessions have learned since.
+     */
     gboolean outdated = (session->epsv_on && g_atomic_int_get(&session->server->epsv_refused)) ||
                         (session->eprt_on && g_atomic_int_get(&session->server->eprt_refused));
     if (session->connected && !outdated && !has_news(session)) {

@@ -30,7 +30,8 @@ void ftp_session_drop(FtpSession *session);
 
 gboolean ftp_session_connected(const FtpSession *session);
 
-/* TRUE when the last open found a connection that had been there before: what fails now may fail because the server had closed it. */
+/* TRUE when the last open found a connection that had been there before: what fails now may fail because the server had
+ * closed it. */
 gboolean ftp_session_was_reused(const FtpSession *session);
 
 /* 'A' or 'I' as the last transfer left it, 0 before the first. */
@@ -39,11 +40,12 @@ char ftp_session_type(const FtpSession *session);
 /* ---- Operations; the session is open. On a failure that leaves the connection in doubt it is dropped. ---- */
 
 /* Commands of the control connection only, one after the other; a refused one does not keep the next from being sent.
- * Each string is "VERB[ ARGUMENT]" made by ftp_command(). The replies are in the transcript, one exchange a command, from
- * ftp_session_replies() on. 0 when every command got a final reply, whatever it said. */
+ * Each string is "VERB[ ARGUMENT]" made by ftp_command(). The replies are in the transcript, one exchange a command,
+ * from ftp_session_replies() on. 0 when every command got a final reply, whatever it said. */
 int ftp_session_commands(FtpSession *session, const Bound *bound, const char *const *commands, guint n);
 
-/* "VERB path" or "VERB argument path"; the only places where commands are made. `verb` and `argument` are our own words. */
+/* "VERB path" or "VERB argument path"; the only places where commands are made. `verb` and `argument` are our own
+ * words. */
 char *ftp_command(const char *verb, const RemotePath *path);
 char *ftp_command_with(const char *verb, const char *argument, const RemotePath *path);
 
@@ -90,7 +92,8 @@ FtpDataTrouble ftp_session_data_trouble(const FtpSession *session);
 /* The mode of the last operation, which may not be the one in use any more. */
 gboolean ftp_session_used_active(const FtpSession *session);
 
-/* TRUE when the last data connection went to an address that the server had announced and that mode=auto may do without. */
+/* TRUE when the last data connection went to an address that the server had announced and that mode=auto may do
+ * without. */
 gboolean ftp_session_believed(const FtpSession *session);
 
 const FtpTranscript *ftp_session_transcript(const FtpSession *session);

@@ -317,7 +317,9 @@ static char *explain_active(const FtpSession *session)
         return g_strdup_printf("no port of active_ports=%u-%u is free", config->active_port_low,
                                config->active_port_high);
     const FtpExchange *no_eprt = refused(session, "EPRT");
-    last = last && last->code == 0 && no_eprt ? no_eprt : last;
+    /* With eprt=on it ends there, although libcurl sends PORT and may even get its reply before we stop it. */
+    if (no_eprt && (last->code == 0 || config->eprt == FTP_SWITCH_ON))
+        last = no_eprt;
     if (last && last->code >= 400) {
         g_autofree char *reply = ftp_exchange_reply(last);
         if (ftp_exchange_is(last, "EPRT") || ftp_exchange_is(last, "PORT"))

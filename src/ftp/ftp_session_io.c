@@ -61,8 +61,8 @@ int ftp_session_list(FtpSession *session, const Bound *bound, const char *comman
 {
     ListWork work = {.session = session, .func = func, .data = data};
     g_autofree char *path = remote_path_url(dir);
-    g_autofree char *with_slash = g_str_equal(path, "") || g_str_equal(path, "%2F") ? g_strdup(path)
-                                                                                    : g_strconcat(path, "/", NULL);
+    g_autofree char *with_slash =
+        g_str_equal(path, "") || g_str_equal(path, "%2F") ? g_strdup(path) : g_strconcat(path, "/", NULL);
     g_autofree char *url = ftp_session_url(session, with_slash);
 
     ftp_session_reset_operation(session);

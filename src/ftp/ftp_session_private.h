@@ -43,11 +43,11 @@ struct FtpSession {
     int stop_error;     /* -errno why our own side ends it, or 0 */
     int outstanding;    /* bytes in the data socket's send queue when we looked last */
     FtpTransfer *transfer;
-    gboolean uploading;     /* it is a STOR or APPE */
-    gboolean was_cut;   /* the data socket was shut down for reading */
-    guint64 received; /* bytes on the control connection when the last line of a reply was read; 0: not known */
-    guint64 consumed; /* bytes of all those lines */
-    gboolean out_of_step; /* a reply came that belongs to no command: those that follow can't be believed */
+    gboolean uploading;      /* it is a STOR or APPE */
+    gboolean was_cut;        /* the data socket was shut down for reading */
+    guint64 received;        /* bytes on the control connection when the last line of a reply was read; 0: not known */
+    guint64 consumed;        /* bytes of all those lines */
+    gboolean out_of_step;    /* a reply came that belongs to no command: those that follow can't be believed */
     gboolean awaiting_reply; /* a command was sent whose reply has not come */
 
     /* the result of the last operation */
@@ -55,19 +55,19 @@ struct FtpSession {
     FtpFailure failure;
     int error;
     char error_text[CURL_ERROR_SIZE];
-    guint first_exchange; /* of the last ftp_session_commands() */
+    guint first_exchange;   /* of the last ftp_session_commands() */
     char control_tail[512]; /* what came on the control connection when it was closed without being read (plain FTP) */
 
     /* the data connection of the last operation: see ftp_session_data.c */
     gboolean used_active;
-    gboolean data_up;       /* it stood */
-    gboolean data_late;     /* the server did not connect to us in time */
-    gboolean believed;      /* to the PASV reply's address, which is not the control connection's */
-    gint64 data_deadline;   /* monotonic; 0: none */
-    FtpDataTry tries[2];    /* those that libcurl made, in order: by EPSV, then by PASV */
+    gboolean data_up;     /* it stood */
+    gboolean data_late;   /* the server did not connect to us in time */
+    gboolean believed;    /* to the PASV reply's address, which is not the control connection's */
+    gint64 data_deadline; /* monotonic; 0: none */
+    FtpDataTry tries[2];  /* those that libcurl made, in order: by EPSV, then by PASV */
     guint n_tries;
-    TlsRelay *relay;        /* between libcurl and the data connection, or NULL */
-    char here[64];          /* active: the address that the server was told */
+    TlsRelay *relay; /* between libcurl and the data connection, or NULL */
+    char here[64];   /* active: the address that the server was told */
 };
 
 /* Makes the easy and multi handles with all options that stay the same. */
@@ -103,8 +103,8 @@ void ftp_session_data_sent(FtpSession *session, const FtpExchange *exchange);
 /* From the loop: gives up on a data connection whose time is over. */
 void ftp_session_data_watch(FtpSession *session);
 
-/* After an operation with a data connection that went well: remembers what worked, and says it where it was not the first
- * choice. */
+/* After an operation with a data connection that went well: remembers what worked, and says it where it was not the
+ * first choice. */
 void ftp_session_data_learn(FtpSession *session);
 
 /* What was wrong with the data connection, as a sentence without its end. Owned by the caller. */

@@ -3,9 +3,9 @@
  * the libcurl at hand can't do was said by the options' check or does no harm. */
 #include "ftp_session_private.h"
 
+#include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,8 +41,9 @@ static int new_socket(void *data, curl_socket_t fd, curlsocktype purpose)
 }
 
 /* The end of an upload over TLS. Session tickets that the server sends and nobody reads would make close(2) reset the
- * connection, and a server that has not read all by then loses the rest of the file (and says 226): so the bytes are given time
- * to arrive, until the server closes its end. Not after a refusal: the server may have nobody at that end. */
+ * connection, and a server that has not read all by then loses the rest of the file (and says 226): so the bytes are
+ * given time to arrive, until the server closes its end. Not after a refusal: the server may have nobody at that end.
+ */
 static void let_arrive(FtpSession *session, int fd)
 {
     const FtpExchange *last = ftp_transcript_last(session->transcript);
@@ -301,9 +302,9 @@ gboolean ftp_session_set_up(FtpSession *session)
     return TRUE;
 }
 
-/* What CURLOPT_FTPPORT wants: an address, an interface or nothing, and the ports. The search for a free port starts each time
- * at another, so that sessions do not meet, and a server that always connects from its port 20 does not find the last
- * connection's pair of ports still waiting (TIME-WAIT). */
+/* What CURLOPT_FTPPORT wants: an address, an interface or nothing, and the ports. The search for a free port starts
+ * each time at another, so that sessions do not meet, and a server that always connects from its port 20 does not find
+ * the last connection's pair of ports still waiting (TIME-WAIT). */
 static char *active_where(FtpSession *session)
 {
     const FtpConfig *config = session->config;
@@ -317,8 +318,8 @@ static char *active_where(FtpSession *session)
     return g_strdup_printf("%s:%u-%u", address, config->active_port_low + start, config->active_port_high);
 }
 
-/* The mode may change while mounted (mode=auto), so it is set before each operation. Whether EPSV and EPRT are used libcurl
- * takes when it connects; what has been learned since makes ftp_session_open() connect anew. */
+/* The mode may change while mounted (mode=auto), so it is set before each operation. Whether EPSV and EPRT are used
+ * libcurl takes when it connects; what has been learned since makes ftp_session_open() connect anew. */
 static void set_mode(FtpSession *session)
 {
     CURL *easy = session->easy;

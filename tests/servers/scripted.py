@@ -239,7 +239,7 @@ class ScriptedServer:
     transfer_done: the last reply of transfers. mkd_done, mkd_exists: replies of MKD.
     rename_replaces: RNTO may replace a file. pwd: the reply to PWD. pasv_address: the four numbers of a PASV reply.
     pasv_host: where data connections are really accepted. size_in_ascii: SIZE works in TYPE A.
-    max_sessions, too_many: sessions above it get the reply, at the greeting, or as that of PASS with too_many_at="PASS".
+    max_sessions, too_many: sessions above it get the reply, at the greeting, or as PASS's with too_many_at="PASS".
     stor_refuse: a regular expression; such names get 553.
     """
 

@@ -373,7 +373,11 @@ static void test_stream(void)
         gsize size = (gsize)g_test_rand_int_range(0, (gint32)most + 1);
         int error = g_test_rand_bit() ? 0 : -EPIPE;
         g_autoptr(BlockBuffer) buffer = block_buffer_new(start, capacity, keep);
-        Job job = {.buffer = buffer, .offset = start, .size = size, .most = capacity * 2, .seed = g_test_rand_int(),
+        Job job = {.buffer = buffer,
+                   .offset = start,
+                   .size = size,
+                   .most = capacity * 2,
+                   .seed = g_test_rand_int(),
                    .error = error};
         GThread *thread = g_thread_new("put", producer_run, &job);
         gint64 offset = start;
@@ -440,8 +444,11 @@ static void test_readers(void)
     g_mutex_init(&group.lock);
     g_cond_init(&group.cond);
     group.buffer = block_buffer_new(0, READERS * BLOCK + 500, READERS * BLOCK);
-    Job job = {.buffer = group.buffer, .size = (gsize)group.rounds * READERS * BLOCK, .most = 700,
-               .seed = g_test_rand_int(), .error = 0};
+    Job job = {.buffer = group.buffer,
+               .size = (gsize)group.rounds * READERS * BLOCK,
+               .most = 700,
+               .seed = g_test_rand_int(),
+               .error = 0};
     GThread *producer = g_thread_new("put", producer_run, &job);
     Reader readers[READERS];
     GThread *threads[READERS];

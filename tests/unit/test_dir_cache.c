@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define SECOND G_USEC_PER_SEC
+#define SECOND   G_USEC_PER_SEC
 #define LONG_TTL (3600 * (gint64)SECOND)
 #define PATIENCE (60 * (gint64)SECOND)
 
@@ -18,9 +18,9 @@ typedef struct {
     guint precision;
     int error;
     guint loads;
-    guint many;            /* entries instead of `names` */
-    gboolean closed;       /* a load waits until it is open, or its bound says stop */
-    guint waiting;         /* loads that do */
+    guint many;      /* entries instead of `names` */
+    gboolean closed; /* a load waits until it is open, or its bound says stop */
+    guint waiting;   /* loads that do */
     DirCache *cache;
     void (*during)(DirCache *cache); /* called in the middle of a load */
 } Server;
@@ -95,11 +95,8 @@ static void add_name(Fixture *f, const char *name)
 
 static FtpAttr file_attr(gint64 size, gint64 mtime)
 {
-    return (FtpAttr){.type = FTP_TYPE_FILE,
-                     .has = FTP_HAS_SIZE | FTP_HAS_MTIME,
-                     .size = size,
-                     .mtime = mtime,
-                     .mtime_precision = 1};
+    return (FtpAttr){
+        .type = FTP_TYPE_FILE, .has = FTP_HAS_SIZE | FTP_HAS_MTIME, .size = size, .mtime = mtime, .mtime_precision = 1};
 }
 
 /* All names of a listing in its order, joined by blanks. */
@@ -478,7 +475,7 @@ static void test_exact_times(void)
     f->server.size = 5;
     dir_cache_put(f->cache, "/a", &exact, NULL, FALSE);
     g_assert_cmpint(listed_mtime(f, 120 * 86400 + 60, 60), ==, exact.mtime);
-    g_assert_cmpint(listed_mtime(f, 120 * 86400, 86400), ==, exact.mtime); /* kept from listing to listing */
+    g_assert_cmpint(listed_mtime(f, 120 * 86400, 86400), ==, exact.mtime);       /* kept from listing to listing */
     g_assert_cmpint(listed_mtime(f, 120 * 86400 + 60, 1), ==, 120 * 86400 + 60); /* an exact listing knows better */
 
     dir_cache_put(f->cache, "/a", &exact, NULL, FALSE);

@@ -376,8 +376,8 @@ static void test_parallel(gconstpointer data)
     g_autoptr(FileReader) one = reader_new(client, client->length, 60);
     g_autoptr(FileReader) other = reader_new(client, client->length, 60);
     GThread *threads[] = {
-        g_thread_new("forward", read_forward, one),      g_thread_new("forward", read_forward, one),
-        g_thread_new("forward", read_forward, other),    g_thread_new("random", read_here_and_there, one),
+        g_thread_new("forward", read_forward, one),       g_thread_new("forward", read_forward, one),
+        g_thread_new("forward", read_forward, other),     g_thread_new("random", read_here_and_there, one),
         g_thread_new("random", read_here_and_there, one), g_thread_new("random", read_here_and_there, other),
     };
     for (guint i = 0; i < G_N_ELEMENTS(threads); i++)

@@ -51,10 +51,10 @@ static void test_printable(void)
     check_printable("\xc3\xa9t\xc3\xa9 \xe6\x97\xa5", 100, "\xc3\xa9t\xc3\xa9 \xe6\x97\xa5");
     check_printable("a\r\nb\tc\033[1m\177", 100, "a\\015\\012b\\011c\\033[1m\\177");
     check_printable("\xff\xc3(", 100, "\\377\\303(");
-    check_printable("\xc2\x9b", 100, "\\302\\233");             /* C1: CSI on an 8-bit terminal */
-    check_printable("\xe2\x80\xa8", 100, "\\342\\200\\250");    /* line separator */
-    check_printable("\xed\xa0\x80", 100, "\\355\\240\\200");    /* a surrogate is no UTF-8 */
-    check_printable("\xe6\x97", 100, "\\346\\227");             /* cut by somebody else */
+    check_printable("\xc2\x9b", 100, "\\302\\233");          /* C1: CSI on an 8-bit terminal */
+    check_printable("\xe2\x80\xa8", 100, "\\342\\200\\250"); /* line separator */
+    check_printable("\xed\xa0\x80", 100, "\\355\\240\\200"); /* a surrogate is no UTF-8 */
+    check_printable("\xe6\x97", 100, "\\346\\227");          /* cut by somebody else */
     check_printable("abcdef", 6, "abcdef");
     check_printable("abcdefg", 6, "abcdef...");
     check_printable("ab\xe6\x97\xa5", 4, "ab..."); /* never within a character */

@@ -63,12 +63,12 @@ static void test_latin1(void)
     check_pair(codec, "caf\xe9", "caf\xc3\xa9");
     check_pair(codec, "\x80\xff", "\xc2\x80\xc3\xbf");
     check_pair(codec, "", "");
-    g_assert_null(name_codec_to_remote(codec, "\xe2\x82\xac"));   /* no euro sign */
-    g_assert_null(name_codec_to_remote(codec, "\xff"));           /* no UTF-8 */
-    g_assert_null(name_codec_to_remote(codec, "\xef\x9c\x80"));   /* an escaped NUL */
-    g_assert_null(name_codec_to_remote(codec, "\xef\x9c\xaf"));   /* an escaped '/' */
-    g_assert_null(name_codec_to_remote(codec, "\xef\x9c\x8a"));   /* an escaped LF */
-    g_assert_null(name_codec_to_remote(codec, "\xef\x9e\xa9"));   /* an escape for what is a character */
+    g_assert_null(name_codec_to_remote(codec, "\xe2\x82\xac")); /* no euro sign */
+    g_assert_null(name_codec_to_remote(codec, "\xff"));         /* no UTF-8 */
+    g_assert_null(name_codec_to_remote(codec, "\xef\x9c\x80")); /* an escaped NUL */
+    g_assert_null(name_codec_to_remote(codec, "\xef\x9c\xaf")); /* an escaped '/' */
+    g_assert_null(name_codec_to_remote(codec, "\xef\x9c\x8a")); /* an escaped LF */
+    g_assert_null(name_codec_to_remote(codec, "\xef\x9e\xa9")); /* an escape for what is a character */
 }
 
 static void test_cyrillic(void)
@@ -100,9 +100,11 @@ static void test_chinese(void)
 {
     g_autoptr(NameCodec) codec = codec_for("GB18030");
     check_pair(codec, "\xd6\xd0\xce\xc4", "\xe4\xb8\xad\xe6\x96\x87");
-    check_pair(codec, "\x94\x39\xfc\x36", "\xf0\x9f\x98\x80");         /* four bytes: U+1F600 */
-    check_pair(codec, "\xd6", "\xef\x9f\x96");                         /* U+F7D6 */
-    check_pair(codec, "\x94\x39\xfc", "\xef\x9e\x94" "9\xef\x9f\xbc"); /* a part of one */
+    check_pair(codec, "\x94\x39\xfc\x36", "\xf0\x9f\x98\x80"); /* four bytes: U+1F600 */
+    check_pair(codec, "\xd6", "\xef\x9f\x96");                 /* U+F7D6 */
+    check_pair(codec, "\x94\x39\xfc",
+               "\xef\x9e\x94"
+               "9\xef\x9f\xbc"); /* a part of one */
     /* GB18030 has all of Unicode, the escape range too: such a name is escaped byte by byte. */
     g_autoptr(GError) error = NULL;
     gsize size = 0;
@@ -117,14 +119,17 @@ static void test_chinese(void)
 static void test_joining(void)
 {
     g_autoptr(NameCodec) codec = codec_for("SHIFT_JIS");
-    g_assert_null(name_codec_to_remote(codec, "\xef\x9e\x93" "A")); /* 0x93 0x41 is one character */
+    g_assert_null(name_codec_to_remote(codec, "\xef\x9e\x93"
+                                              "A")); /* 0x93 0x41 is one character */
     check_local(codec, "\xef\x9e\x93z\xef\x9e\x93");
 }
 
 static void test_refused(void)
 {
-    static const char *const charsets[] = {"", "no-such-charset", "UTF-16", "UTF-16LE", "UCS-4", "UTF-7", "IBM037",
-                                           "ISO-2022-JP", "ISO-2022-KR", "ISO-8859-1//TRANSLIT", "//"};
+    static const char *const charsets[] = {
+        "",      "no-such-charset", "UTF-16",      "UTF-16LE",    "UCS-4",
+        "UTF-7", "IBM037",          "ISO-2022-JP", "ISO-2022-KR", "ISO-8859-1//TRANSLIT",
+        "//"};
     for (gsize i = 0; i < G_N_ELEMENTS(charsets); i++) {
         g_autoptr(GError) error = NULL;
         g_test_message("%s", charsets[i]);
@@ -199,8 +204,9 @@ static void test_threads(void)
 
 int main(int argc, char **argv)
 {
-    static const char *const charsets[] = {"ISO-8859-1", "CP1251", "SHIFT_JIS", "GB18030", "US-ASCII", "ISO-8859-15",
-                                           "CP437", "KOI8-R", "CP932", "EUC-JP", "EUC-KR", "BIG5", "GBK", "CP1258"};
+    static const char *const charsets[] = {"ISO-8859-1",  "CP1251", "SHIFT_JIS", "GB18030", "US-ASCII",
+                                           "ISO-8859-15", "CP437",  "KOI8-R",    "CP932",   "EUC-JP",
+                                           "EUC-KR",      "BIG5",   "GBK",       "CP1258"};
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/name-codec/identity", test_identity);
     g_test_add_func("/name-codec/latin1", test_latin1);

@@ -75,8 +75,8 @@ static void test_forms(void)
 
 static void test_refused(void)
 {
-    static const char *const relatives[] = {"/.", "/..", ".", "..", "/a/./b", "/a/../b", "/a/..", "/../a", "/a\rb",
-                                            "/a\nb", "/a\r\nDELE b", "/\n"};
+    static const char *const relatives[] = {"/.",    "/..",   ".",     "..",    "/a/./b",       "/a/../b",
+                                            "/a/..", "/../a", "/a\rb", "/a\nb", "/a\r\nDELE b", "/\n"};
     RemotePath *untouched = NULL;
     for (gsize i = 0; i < G_N_ELEMENTS(relatives); i++) {
         g_assert_cmpint(remote_path_new("/home", relatives[i], &untouched), ==, -EINVAL);

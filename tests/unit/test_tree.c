@@ -144,10 +144,8 @@ int ftp_client_size_and_time(FtpClient *client, const FtpCall *call, const Remot
         return -EOPNOTSUPP;
     if (!node || node->attr.type != FTP_TYPE_FILE)
         return -EREMOTEIO;
-    *ret = (FtpAttr){.has = FTP_HAS_SIZE | FTP_HAS_MTIME,
-                     .size = node->attr.size,
-                     .mtime = node->attr.mtime,
-                     .mtime_precision = 1};
+    *ret = (FtpAttr){
+        .has = FTP_HAS_SIZE | FTP_HAS_MTIME, .size = node->attr.size, .mtime = node->attr.mtime, .mtime_precision = 1};
     return 0;
 }
 
