@@ -17,6 +17,7 @@ typedef enum { WRITE_SYNC, WRITE_BACK } WriteMode;
 typedef struct {
     Command command;
     FtpConfig *ftp;
+    gboolean check_json, check_write; /* --json, --write-test: of --check */
     char *mountpoint; /* absolute after options_parse() */
 
     /* who; looked up by credentials_complete() */

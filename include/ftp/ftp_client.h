@@ -146,6 +146,9 @@ void ftp_client_state(FtpClient *client, FtpClientState *ret);
  * none. Owned by the caller. Thread-safe. */
 char *ftp_client_mode_note(FtpClient *client);
 
+/* The sentences about data connections are kept for ftp_client_mode_note() only, and not logged. Before the probe. */
+void ftp_client_set_quiet(FtpClient *client);
+
 /* The root of the mount on the server ("/home/u/pub"). */
 const char *ftp_client_root(const FtpClient *client);
 

@@ -1,222 +1,147 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first steps, name and TCP connection, are done here and not by libcurl, because they tell apart what libcurl's
- * one error can't: an unknown name, a refused port, a firewall that drops. The rest goes through the same client as a
- * mount, so that what works here works there. Through a proxy the first two steps would test the wrong thing: left out.
+ * --check. After name and connection everything goes through the same client as a mount, so that what works here works
+ * there. Through a proxy the first two steps would test the wrong thing: left out. The order of the steps is the one in
+ * which a mount fails, and each group of them ends its sessions before the next: a server may allow one only.
  */
 #include "fs/check.h"
 
+#include "check_private.h"
+
 #include "base/bound.h"
-#include "base/log.h"
 #include "base/stats.h"
+#include "ftp/ftp_certificate.h"
 #include "ftp/ftp_client.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#define EXIT_NO    32
-#define TEXT_SHOWN 300
-
-static void step_ok(FILE *out, const char *what, const char *text)
-{
-    g_autofree char *shown = log_printable(text, TEXT_SHOWN);
-
-    fprintf(out, "%-12s ok      %s\n", what, shown);
-    fflush(out);
-}
-
-static int step_failed(FILE *out, const char *what, const char *text)
-{
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    g_autofree char *joined = g_strjoinv(" ", lines);
-    g_autofree char *shown = log_printable(joined, 2 * TEXT_SHOWN);
-
-    fprintf(out, "%-12s FAILED  %s\n", what, shown);
-    fflush(out);
-    return EXIT_NO;
-}
-
-/* ---- The name ---- */
-
-/* getaddrinfo(3) knows no bound. It runs on a thread of its own, which is left behind when it takes too long; whoever
- * comes last frees. */
-typedef struct {
-    GMutex lock;
-    GCond done_cond;
-    gboolean done;
-    gatomicrefcount references;
-    char *host, *port;
-    int family;
-    int problem;
-    struct addrinfo *addresses;
-} Lookup;
-
-static void lookup_unref(Lookup *lookup)
-{
-    if (!g_atomic_ref_count_dec(&lookup->references))
-        return;
-    if (lookup->addresses != NULL)
-        freeaddrinfo(lookup->addresses);
-    g_mutex_clear(&lookup->lock);
-    g_cond_clear(&lookup->done_cond);
-    g_free(lookup->host);
-    g_free(lookup->port);
-    g_free(lookup);
-}
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lookup, lookup_unref)
-
-static gpointer lookup_thread(gpointer data)
-{
-    Lookup *lookup = data;
-    struct addrinfo hints = {.ai_family = lookup->family, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *addresses = NULL;
-    int problem = getaddrinfo(lookup->host, lookup->port, &hints, &addresses);
-
-    g_mutex_lock(&lookup->lock);
-    lookup->problem = problem;
-    lookup->addresses = problem == 0 ? addresses : NULL;
-    lookup->done = TRUE;
-    g_cond_signal(&lookup->done_cond);
-    g_mutex_unlock(&lookup->lock);
-    lookup_unref(lookup);
-    return NULL;
-}
-
-static char *address_text(const struct addrinfo *address)
-{
-    char host[256], port[16];
-
-    if (getnameinfo(address->ai_addr, address->ai_addrlen, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        return g_strdup("an address");
-    return g_strdup_printf(strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-static Lookup *resolve(const FtpConfig *ftp, FILE *out)
-{
-    g_autoptr(Lookup) lookup = g_new0(Lookup, 1);
-    gint64 deadline = g_get_monotonic_time() + (gint64)ftp->connect_timeout * G_TIME_SPAN_SECOND;
-
-    g_atomic_ref_count_init(&lookup->references);
-    g_mutex_init(&lookup->lock);
-    g_cond_init(&lookup->done_cond);
-    lookup->host = g_strdup(ftp->host);
-    lookup->port = g_strdup_printf("%u", ftp_config_port(ftp));
-    lookup->family = ftp->family == FTP_FAMILY_IPV4 ? AF_INET : ftp->family == FTP_FAMILY_IPV6 ? AF_INET6 : AF_UNSPEC;
-    g_atomic_ref_count_inc(&lookup->references);
-    g_thread_unref(g_thread_new("lookup", lookup_thread, lookup));
-
-    g_mutex_lock(&lookup->lock);
-    while (!lookup->done && g_cond_wait_until(&lookup->done_cond, &lookup->lock, deadline))
-        ;
-    gboolean done = lookup->done;
-    g_mutex_unlock(&lookup->lock);
-
-    g_autofree char *text = NULL;
-    if (!done) {
-        text = g_strdup_printf("no answer for the name %s within %u seconds; is the DNS server reachable?", ftp->host,
-                               ftp->connect_timeout);
-        step_failed(out, "name", text);
-        return NULL;
-    }
-    if (lookup->problem != 0) {
-        text = g_strdup_printf("%s: %s", ftp->host, gai_strerror(lookup->problem));
-        step_failed(out, "name", text);
-        return NULL;
-    }
-    g_autoptr(GString) all = g_string_new(ftp->host);
-    guint n = 0;
-    for (const struct addrinfo *a = lookup->addresses; a != NULL && n < 4; a = a->ai_next, n++) {
-        g_autofree char *one = address_text(a);
-        g_string_append_printf(all, "%s%s", n == 0 ? " is " : ", ", one);
-    }
-    step_ok(out, "name", all->str);
-    return g_steal_pointer(&lookup);
-}
-
-/* ---- The connection ---- */
-
-/* 0 or -errno, within `ms`. */
-static int connect_bounded(const struct addrinfo *address, int ms)
-{
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int problem = 0;
-
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, address->ai_addr, address->ai_addrlen) != 0) {
-        problem = errno;
-        if (problem == EINPROGRESS) {
-            struct pollfd poller = {.fd = fd, .events = POLLOUT};
-            socklen_t size = sizeof problem;
-            if (poll(&poller, 1, ms) != 1)
-                problem = ETIMEDOUT;
-            else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size) != 0)
-                problem = errno;
-        }
-    }
-    close(fd);
-    return -problem;
-}
-
-static int check_connection(const FtpConfig *ftp, const Lookup *lookup, FILE *out)
-{
-    g_autoptr(GString) tried = g_string_new(NULL);
-
-    for (const struct addrinfo *a = lookup->addresses; a != NULL; a = a->ai_next) {
-        g_autofree char *text = address_text(a);
-        int result = connect_bounded(a, (int)MIN(ftp->connect_timeout, 60) * 1000);
-        if (result == 0) {
-            step_ok(out, "connection", text);
-            return 0;
-        }
-        g_string_append_printf(tried, "%s%s: %s", tried->len > 0 ? "; " : "", text, g_strerror(-result));
-    }
-    return step_failed(out, "connection", tried->str);
-}
+#define EXIT_NO     32
+#define ROUND_TRIPS 7
 
 /* ---- The session ---- */
 
-static int count_entry(const ListEntry *entry, gpointer data)
+static void check_tls(const FtpConfig *ftp, CheckReport *report)
 {
-    (*(guint64 *)data)++;
-    return 0;
+    g_autoptr(GError) error = NULL;
+
+    if (ftp->tls == FTP_TLS_OFF)
+        return;
+    g_autoptr(FtpCertificate) certificate = ftp_certificate_fetch(ftp, &error);
+    if (certificate == NULL) {
+        check_report_step(report, "tls", ftp->tls == FTP_TLS_TRY ? CHECK_NO : CHECK_FAILED, "%s", error->message);
+        return;
+    }
+    check_report_step(report, "tls", CHECK_OK, "%s; certificate of %s, issued by %s, until %s",
+                      certificate->protocol != NULL ? certificate->protocol : "TLS",
+                      certificate->subject != NULL ? certificate->subject : "?",
+                      certificate->issuer != NULL ? certificate->issuer : "?",
+                      certificate->expires != NULL ? certificate->expires : "?");
+    if (certificate->pin != NULL) {
+        check_report_step(report, "key", CHECK_OK, "tls_pin=%s", certificate->pin);
+        check_report_string(report, "tls_pin", certificate->pin);
+    }
 }
 
-static void count_anew(gpointer data)
+static int check_listing(const FtpConfig *ftp, FtpClient *client, Stats *stats, CheckReport *report)
 {
-    *(guint64 *)data = 0;
-}
-
-static int check_listing(const FtpConfig *ftp, FtpClient *client, FILE *out)
-{
-    Bound bound = bound_seconds(ftp->connect_timeout + 2.0 * ftp->timeout);
-    FtpCall call = {.bound = &bound, .priority = FTP_PRIORITY_PERSON};
-    g_autoptr(RemotePath) root = NULL;
     guint64 entries = 0;
     FtpClientState state;
 
-    int result = ftp_client_path(client, "/", &root);
-    if (result == 0)
-        result = ftp_client_list(client, &call, root, count_entry, count_anew, &entries);
+    int result = check_list_root(ftp, client, &entries);
     if (result != 0) {
-        g_autofree char *text = g_strdup_printf("%s: %s; a firewall between here and the server may stop data "
-                                                "connections, then try mode=active",
-                                                ftp_client_root(client), g_strerror(-result));
-        return step_failed(out, "listing", text);
+        g_autofree char *why = check_why(result, stats);
+        check_report_step(report, "listing", CHECK_FAILED, "%s: %s", ftp_client_root(client), why);
+        return result;
     }
     ftp_client_state(client, &state);
-    g_autofree char *text =
-        g_strdup_printf("%s has %" G_GUINT64_FORMAT " entries (%s, %s mode)", ftp_client_root(client), entries,
-                        state.listing, state.active ? "active" : "passive");
-    step_ok(out, "listing", text);
+    check_report_step(report, "listing", CHECK_OK, "%s has %" G_GUINT64_FORMAT " entries (%s, %s mode)",
+                      ftp_client_root(client), entries, state.listing, state.active ? "active" : "passive");
     return 0;
+}
+
+static void check_features(FtpClient *client, gboolean listed, CheckReport *report)
+{
+    static const struct {
+        const char *step, *good, *bad;
+        FtpFeature feature;
+    } wanted[] = {
+        {"MLSD", "listings with exact times and sizes", "listings are LIST's, whose times are coarse", FTP_FEATURE_MLST},
+        {"MDTM", "exact times of single files", "not told by FEAT", FTP_FEATURE_MDTM},
+        {"MFMT", "times of files can be set", "not told by FEAT; other ways to set times are tried", FTP_FEATURE_MFMT},
+        {"REST", "reads begin anywhere", "not told by FEAT; it is tried", FTP_FEATURE_REST},
+    };
+    const FtpFeatures *features = ftp_client_features(client);
+    FtpClientState state;
+
+    ftp_client_state(client, &state);
+    for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++) {
+        gboolean has = ftp_features_has(features, wanted[i].feature);
+        if (wanted[i].feature == FTP_FEATURE_MLST && listed)
+            has = has && strcmp(state.listing, "MLSD") == 0; /* some advertise it, and refuse it */
+        check_report_step(report, wanted[i].step, has ? CHECK_OK : CHECK_NO, "%s", has ? wanted[i].good : wanted[i].bad);
+    }
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    gint64 first = *(const gint64 *)a, second = *(const gint64 *)b;
+
+    return first < second ? -1 : first > second;
+}
+
+/* MLST is one round trip; where there is none, SIZE and MDTM are two. */
+static void check_round_trip(const FtpConfig *ftp, FtpClient *client, CheckReport *report)
+{
+    Bound bound = bound_seconds(ftp->connect_timeout + (double)ftp->timeout);
+    FtpCall call = {.bound = &bound, .priority = FTP_PRIORITY_PERSON};
+    gint64 times[ROUND_TRIPS];
+    gboolean mlst = TRUE;
+    FtpAttr attr;
+    g_autoptr(RemotePath) root = NULL;
+
+    if (ftp_client_path(client, "/", &root) != 0)
+        return;
+    for (gsize i = 0; i < G_N_ELEMENTS(times); i++) {
+        gint64 begin = g_get_monotonic_time();
+        int error = mlst ? ftp_client_stat(client, &call, root, &attr, NULL) : -EOPNOTSUPP;
+        if (error == -EOPNOTSUPP) {
+            mlst = FALSE;
+            error = ftp_client_size_and_time(client, &call, root, &attr);
+        }
+        times[i] = (g_get_monotonic_time() - begin) / (mlst ? 1 : 2);
+        if (error == -ETIMEDOUT || error == -EIO || error == -EINTR)
+            return;
+    }
+    qsort(times, G_N_ELEMENTS(times), sizeof times[0], compare_times);
+    double milliseconds = (double)times[G_N_ELEMENTS(times) / 2] / 1000;
+    char digits[G_ASCII_DTOSTR_BUF_SIZE];
+    check_report_step(report, "round trip", CHECK_OK, "%s ms",
+                      g_ascii_formatd(digits, sizeof digits, "%.1f", milliseconds));
+    check_report_number(report, "round_trip_ms", milliseconds);
+}
+
+/* The sentence about data connections. */
+static void report_data(FtpClient *client, const FtpClientState *state, int listing, const gboolean *works,
+                        CheckReport *report)
+{
+    const char *mode = state->active ? "active" : "passive";
+    g_autofree char *note = ftp_client_mode_note(client);
+
+    if (note != NULL)
+        check_report_string(report, "note", note);
+    if (listing == 0) {
+        check_report_string(report, "mode", mode);
+        check_report_step(report, "data", CHECK_OK, "%s mode is used%s%s", mode, note != NULL ? ": " : "",
+                          note != NULL ? note : "");
+        return;
+    }
+    const char *advice = works[CHECK_EPSV] || works[CHECK_PASV]   ? "; mode=passive works"
+                         : works[CHECK_EPRT] || works[CHECK_PORT] ? "; mode=active works"
+                                                                  : "; a firewall between here and the server may stop "
+                                                                    "data connections";
+    check_report_step(report, "data", CHECK_FAILED, "%s%s", note != NULL ? note : "the root can't be listed", advice);
 }
 
 /* ---- What to write where ---- */
@@ -232,7 +157,7 @@ static void append_fstab(GString *line, const char *text)
     }
 }
 
-static char *option_list(const Options *options, gboolean fstab)
+static char *option_list(const Options *options, gboolean fstab, const char *learned)
 {
     g_autoptr(GString) list = g_string_new(fstab ? "_netdev,nofail" : NULL);
     gboolean named = options->ftp->user != NULL && strcmp(options->ftp->user, "anonymous") != 0;
@@ -252,57 +177,111 @@ static char *option_list(const Options *options, gboolean fstab)
         g_string_append_printf(list, ",credentials=/etc/ftpfs/%s", options->ftp->host);
     if (options->ftp->tls == FTP_TLS_ON && strstr(list->str, "tls=on") == NULL && strstr(list->str, "ssl") == NULL)
         g_string_append_printf(list, "%stls=on", list->len > 0 ? "," : "");
+    if (learned != NULL)
+        g_string_append_printf(list, "%s%s", list->len > 0 ? "," : "", learned);
     return g_string_free(g_steal_pointer(&list), FALSE);
 }
 
-static void print_lines(const Options *options, FILE *out)
+/* What auto had to find out, as an option, so that the next mount need not; or NULL. */
+static const char *learned_option(const FtpConfig *ftp, const FtpClientState *state, const gboolean *works)
+{
+    if (ftp->mode == FTP_MODE_AUTO && state->active)
+        return "mode=active";
+    if (ftp->epsv == FTP_SWITCH_AUTO && !state->active && works[CHECK_PASV] && !works[CHECK_EPSV])
+        return "epsv=off";
+    return NULL;
+}
+
+static void report_lines(const Options *options, const char *learned, CheckReport *report)
 {
     g_autofree char *source = ftp_config_source(options->ftp);
     g_autofree char *quoted = g_shell_quote(source);
     g_autofree char *mountpoint = g_strdup_printf("/mnt/%s", options->ftp->host);
-    g_autofree char *command = option_list(options, FALSE);
-    g_autofree char *fstab = option_list(options, TRUE);
-    g_autofree char *quoted_options = g_shell_quote(command);
+    g_autofree char *list = option_list(options, FALSE, learned);
+    g_autofree char *fstab = option_list(options, TRUE, learned);
+    g_autofree char *quoted_list = g_shell_quote(list);
+    g_autofree char *command = *list != '\0' ? g_strdup_printf("ftpfs %s %s -o %s", quoted, mountpoint, quoted_list)
+                                             : g_strdup_printf("ftpfs %s %s", quoted, mountpoint);
     g_autoptr(GString) line = g_string_new(NULL);
 
     append_fstab(line, source);
     g_string_append_printf(line, " %s ftpfs ", mountpoint);
     append_fstab(line, fstab);
-    fprintf(out, "\nto mount it:\n    ftpfs %s %s", quoted, mountpoint);
-    if (*command != '\0')
-        fprintf(out, " -o %s", quoted_options);
-    fprintf(out, "\nin /etc/fstab:\n    %s 0 0\n", line->str);
+    g_string_append(line, " 0 0");
+    check_report_string(report, "command", command);
+    check_report_string(report, "fstab", line->str);
+    check_report_text(report, "\nto mount it:\n    %s\nin /etc/fstab:\n    %s", command, line->str);
     if (strstr(fstab, "credentials=/etc/ftpfs/") != NULL && options->credentials_file == NULL)
-        fprintf(out, "with /etc/ftpfs/%s (chmod 600) of two lines:\n    username=%s\n    password=...\n",
-                options->ftp->host, options->ftp->user);
+        check_report_text(report, "with /etc/ftpfs/%s (chmod 600) of two lines:\n    username=%s\n    password=...",
+                          options->ftp->host, options->ftp->user);
+}
+
+/* All that needs a login. */
+static gboolean check_server(const Options *options, FtpFamily family, CheckReport *report)
+{
+    const FtpConfig *ftp = options->ftp;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Stats) stats = stats_new();
+    g_autoptr(FtpClient) client = ftp_client_new(ftp, stats, &error);
+
+    if (client != NULL)
+        ftp_client_set_quiet(client);
+    if (client == NULL || !ftp_client_probe(client, &error)) {
+        check_report_step(report, "login", CHECK_FAILED, "%s", error->message);
+        return FALSE;
+    }
+    FtpClientState state;
+    gboolean works[CHECK_MODES];
+    g_autofree char *features = ftp_features_describe(ftp_client_features(client));
+    ftp_client_state(client, &state);
+    check_report_step(report, "greeting", CHECK_OK, "%s", ftp_client_greeting(client));
+    check_report_step(report, "login", CHECK_OK, "as %s; %s%s", ftp->user != NULL ? ftp->user : "netrc says",
+                      state.tls ? "encrypted by TLS" : "NOT encrypted",
+                      !state.tls && ftp_features_has(ftp_client_features(client), FTP_FEATURE_AUTH_TLS)
+                          ? ", but the server could (tls=on)"
+                          : "");
+    check_report_step(report, "features", CHECK_OK, "%s", features);
+    int listing = check_listing(ftp, client, stats, report);
+    check_features(client, listing == 0, report);
+    check_round_trip(ftp, client, report);
+    check_connections(ftp, client, report);
+    ftp_client_state(client, &state);
+    ftp_client_stop(client);
+    check_modes(ftp, family, report, works);
+    report_data(client, &state, listing, works, report);
+    if (listing != 0)
+        return FALSE;
+
+    gboolean good = TRUE;
+    if (options->check_write && options->read_only) {
+        check_report_step(report, "mkdir", CHECK_SKIPPED, "a read-only mount does not write");
+    } else if (options->check_write) {
+        g_autoptr(FtpClient) writer = ftp_client_new(ftp, stats, &error);
+        if (writer != NULL)
+            ftp_client_set_quiet(writer);
+        good = writer != NULL && ftp_client_probe(writer, &error);
+        if (good)
+            good = check_write(ftp, writer, report);
+        else
+            check_report_step(report, "mkdir", CHECK_FAILED, "%s", error->message);
+        if (writer != NULL)
+            ftp_client_stop(writer);
+    }
+    report_lines(options, learned_option(ftp, &state, works), report);
+    return good;
 }
 
 int check_run(const Options *options, FILE *out)
 {
     const FtpConfig *ftp = options->ftp;
-    g_autoptr(GError) error = NULL;
+    FtpFamily family = ftp->family;
+    g_autoptr(CheckReport) report = check_report_new(out, options->check_json);
 
-    if (ftp->proxy == NULL) {
-        g_autoptr(Lookup) lookup = resolve(ftp, out);
-        if (lookup == NULL || check_connection(ftp, lookup, out) != 0)
-            return EXIT_NO;
+    gboolean good = ftp->proxy != NULL || check_connect(ftp, report, &family);
+    if (good) {
+        check_tls(ftp, report);
+        good = check_server(options, family, report);
     }
-    g_autoptr(Stats) stats = stats_new();
-    g_autoptr(FtpClient) client = ftp_client_new(ftp, stats, &error);
-    if (client == NULL || !ftp_client_probe(client, &error))
-        return step_failed(out, "login", error->message);
-
-    FtpClientState state;
-    ftp_client_state(client, &state);
-    g_autofree char *login = g_strdup_printf("as %s; %s", ftp->user != NULL ? ftp->user : "netrc says",
-                                             state.tls ? "encrypted by TLS" : "NOT encrypted");
-    g_autofree char *features = ftp_features_describe(ftp_client_features(client));
-    step_ok(out, "greeting", ftp_client_greeting(client));
-    step_ok(out, "login", login);
-    step_ok(out, "features", features);
-    int result = check_listing(ftp, client, out);
-    ftp_client_stop(client);
-    if (result == 0)
-        print_lines(options, out);
-    return result;
+    check_report_finish(report, good);
+    return good ? 0 : EXIT_NO;
 }

@@ -10,7 +10,8 @@
 
 static const char usage_text[] =
     "usage: ftpfs [OPTIONS] SOURCE MOUNTPOINT      mount\n"
-    "       ftpfs --check SOURCE [-o OPTIONS]      say step by step what works\n"
+    "       ftpfs --check [--json] [--write-test] SOURCE [-o OPTIONS]\n"
+    "                                              say step by step what works\n"
     "       ftpfs --status MOUNTPOINT              say what a live mount is doing\n"
     "       fusermount3 -u MOUNTPOINT              unmount\n"
     "\n"
@@ -24,7 +25,9 @@ static const char usage_text[] =
     "    -d                          foreground, with a log of FUSE and of the protocol\n"
     "    -s                          one thread only\n"
     "    -v, --verbose               log the protocol, the password hidden\n"
-    "    -r                          mount read-only\n";
+    "    -r                          mount read-only\n"
+    "    --json                      --check prints one JSON object\n"
+    "    --write-test                --check also writes, in a directory that it makes and removes\n";
 
 /* "name=a|b|c", "name[=FILE]", "name" */
 static char *synopsis(const OptionSpec *spec)

@@ -140,6 +140,8 @@ static gboolean parse_flag(Parser *parser, const char *flag)
         {"-V", "--version", COMMAND_VERSION},
         {NULL, "--check", COMMAND_CHECK},
         {NULL, "--status", COMMAND_STATUS},
+        {NULL, "--json", -1},
+        {NULL, "--write-test", -1},
         {"-f", NULL, -1},
         {"-d", NULL, -1},
         {"-s", NULL, -1},
@@ -167,6 +169,8 @@ static gboolean parse_flag(Parser *parser, const char *flag)
                     "unknown option '%s'; ftpfs --help lists them", flag);
         return FALSE;
     }
+    options->check_json |= strcmp(flag, "--json") == 0;
+    options->check_write |= strcmp(flag, "--write-test") == 0;
     switch (found[0] != '\0' ? found[1] : '\0') {
     case 'd':
         options->debug = TRUE;
@@ -309,6 +313,8 @@ static gboolean finish(Parser *parser, GError **error)
 
     if (options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
         return TRUE;
+    if (options->command != COMMAND_CHECK && (options->check_json || options->check_write))
+        return usage_error(error, options->check_json ? "--json goes with --check" : "--write-test goes with --check");
     guint wanted = options->command == COMMAND_MOUNT ? 2 : 1;
     if (words->len > wanted) {
         /* Only what is too much is named: an earlier word may hold a password. */

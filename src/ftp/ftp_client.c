@@ -77,6 +77,11 @@ char *ftp_client_mode_note(FtpClient *client)
     return ftp_server_mode_note(client->server);
 }
 
+void ftp_client_set_quiet(FtpClient *client)
+{
+    client->server->quiet = TRUE;
+}
+
 int ftp_client_path(const FtpClient *client, const char *local, RemotePath **ret)
 {
     g_autofree char *remote = name_codec_to_remote(client->codec, local);

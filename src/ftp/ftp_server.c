@@ -62,7 +62,8 @@ void ftp_server_learn(FtpServer *server, const FtpConfig *config, const char *ho
 
 void ftp_server_note_mode(FtpServer *server, const char *sentence)
 {
-    g_message("%s", sentence);
+    if (!server->quiet)
+        g_message("%s", sentence);
     g_mutex_lock(&server->mode_lock);
     g_free(server->mode_note);
     server->mode_note = g_strdup(sentence);
