@@ -67,7 +67,8 @@ static void check_features(FtpClient *client, gboolean listed, CheckReport *repo
         const char *step, *good, *bad;
         FtpFeature feature;
     } wanted[] = {
-        {"MLSD", "listings with exact times and sizes", "listings are LIST's, whose times are coarse", FTP_FEATURE_MLST},
+        {"MLSD", "listings with exact times and sizes", "listings are LIST's, whose times are coarse",
+         FTP_FEATURE_MLST},
         {"MDTM", "exact times of single files", "not told by FEAT", FTP_FEATURE_MDTM},
         {"MFMT", "times of files can be set", "not told by FEAT; other ways to set times are tried", FTP_FEATURE_MFMT},
         {"REST", "reads begin anywhere", "not told by FEAT; it is tried", FTP_FEATURE_REST},
@@ -80,7 +81,8 @@ static void check_features(FtpClient *client, gboolean listed, CheckReport *repo
         gboolean has = ftp_features_has(features, wanted[i].feature);
         if (wanted[i].feature == FTP_FEATURE_MLST && listed)
             has = has && strcmp(state.listing, "MLSD") == 0; /* some advertise it, and refuse it */
-        check_report_step(report, wanted[i].step, has ? CHECK_OK : CHECK_NO, "%s", has ? wanted[i].good : wanted[i].bad);
+        check_report_step(report, wanted[i].step, has ? CHECK_OK : CHECK_NO, "%s",
+                          has ? wanted[i].good : wanted[i].bad);
     }
 }
 
@@ -226,7 +228,7 @@ static gboolean check_server(const Options *options, FtpFamily family, CheckRepo
 
     if (client != NULL)
         ftp_client_set_quiet(client);
-    if (client == NULL || !ftp_client_probe(client, &error)) {
+    if (client == NULL || !check_log_in(client, FALSE, &error)) {
         check_report_step(report, "login", CHECK_FAILED, "%s", error->message);
         return FALSE;
     }
@@ -259,7 +261,7 @@ static gboolean check_server(const Options *options, FtpFamily family, CheckRepo
         g_autoptr(FtpClient) writer = ftp_client_new(ftp, stats, &error);
         if (writer != NULL)
             ftp_client_set_quiet(writer);
-        good = writer != NULL && ftp_client_probe(writer, &error);
+        good = writer != NULL && check_log_in(writer, TRUE, &error);
         if (good)
             good = check_write(ftp, writer, report);
         else

@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define GOODBYE_MS 2000
+
 /* ---- The name ---- */
 
 /* getaddrinfo(3) knows no bound. It runs on a thread of its own, which is left behind when it takes too long; whoever
@@ -112,8 +114,30 @@ static Lookup *resolve(const FtpConfig *ftp, CheckReport *report)
 
 /* ---- The connection ---- */
 
+/* Ends a connection so that the server does not count it any more when it is closed: a server may allow one only. */
+static void say_goodbye(int fd, gboolean says_greeting)
+{
+    static const char quit[] = "QUIT\r\n";
+    gint64 end = g_get_monotonic_time() + GOODBYE_MS * G_TIME_SPAN_MILLISECOND, now;
+    gboolean said = FALSE;
+    char bytes[512];
+
+    if (!says_greeting)
+        shutdown(fd, SHUT_WR); /* in TLS it is for us to speak first */
+    while ((now = g_get_monotonic_time()) < end) {
+        struct pollfd poller = {.fd = fd, .events = POLLIN};
+        if (poll(&poller, 1, (int)((end - now) / G_TIME_SPAN_MILLISECOND) + 1) != 1)
+            return;
+        gssize size = recv(fd, bytes, sizeof bytes, 0);
+        if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
+            return;
+        if (says_greeting && !said && size > 0)
+            said = send(fd, quit, strlen(quit), MSG_NOSIGNAL) > 0;
+    }
+}
+
 /* 0 or -errno, within `ms`. */
-static int connect_bounded(const struct addrinfo *address, int ms)
+static int connect_bounded(const struct addrinfo *address, int ms, gboolean says_greeting)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int problem = 0;
@@ -131,6 +155,8 @@ static int connect_bounded(const struct addrinfo *address, int ms)
                 problem = errno;
         }
     }
+    if (problem == 0)
+        say_goodbye(fd, says_greeting);
     close(fd);
     return -problem;
 }
@@ -144,7 +170,7 @@ gboolean check_connect(const FtpConfig *ftp, CheckReport *report, FtpFamily *ret
         return FALSE;
     for (const struct addrinfo *a = lookup->addresses; a != NULL; a = a->ai_next) {
         g_autofree char *text = address_text(a);
-        int result = connect_bounded(a, (int)MIN(ftp->connect_timeout, 60) * 1000);
+        int result = connect_bounded(a, (int)MIN(ftp->connect_timeout, 60) * 1000, ftp->tls != FTP_TLS_IMPLICIT);
         if (result == 0) {
             check_report_step(report, "connection", CHECK_OK, "%s", text);
             *ret_family = a->ai_family == AF_INET6 ? FTP_FAMILY_IPV6 : FTP_FAMILY_IPV4;

@@ -8,6 +8,7 @@
 #include "base/bound.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define TRIES 5 /* to log in, one a second, for a server that has not yet noticed that the last session is gone */
 
@@ -64,14 +65,13 @@ int check_list_root(const FtpConfig *ftp, FtpClient *client, guint64 *ret_entrie
     return result;
 }
 
-/* Logs in, again for some seconds where it is refused. */
-static gboolean log_in(FtpClient *client, GError **error)
+gboolean check_log_in(FtpClient *client, gboolean worked, GError **error)
 {
     for (guint tries = 1;; tries++) {
         g_autoptr(GError) refused = NULL;
         if (ftp_client_probe(client, &refused))
             return TRUE;
-        if (tries == TRIES) {
+        if (tries == TRIES || (!worked && strstr(refused->message, ": 421 ") == NULL)) {
             g_propagate_error(error, g_steal_pointer(&refused));
             return FALSE;
         }
@@ -96,7 +96,7 @@ static gboolean check_mode(const FtpConfig *ftp, FtpFamily family, const Kind *k
     g_autoptr(FtpClient) client = ftp_client_new(&config, stats, &error);
     if (client != NULL)
         ftp_client_set_quiet(client);
-    if (client == NULL || !log_in(client, &error)) {
+    if (client == NULL || !check_log_in(client, TRUE, &error)) {
         check_report_step(report, kind->name, CHECK_FAILED, "%s", error->message);
         return FALSE;
     }
@@ -151,10 +151,15 @@ void check_connections(const FtpConfig *ftp, FtpClient *client, CheckReport *rep
             break;
         open++;
     }
-    if (error != NULL)
-        check_report_step(report, "connections", CHECK_NO, "%u at once, and not one more: %s", open, error->message);
-    else
+    if (error != NULL) {
+        /* "can't log in to SOURCE (HOST port N): WHY\n(HINT)", of which only WHY is meant here */
+        const char *why = strstr(error->message, "): ");
+        why = why != NULL ? why + 3 : error->message;
+        check_report_step(report, "connections", CHECK_NO, "%u at once, and not one more: %.*s", open,
+                          (int)strcspn(why, "\n"), why);
+    } else {
         check_report_step(report, "connections", CHECK_OK, "%u at once, no more were tried (connections=%u)", open,
                           ftp->connections);
+    }
     check_report_number(report, "connections", open);
 }

@@ -47,6 +47,10 @@ gboolean check_connect(const FtpConfig *ftp, CheckReport *report, FtpFamily *ret
 
 typedef enum { CHECK_EPSV, CHECK_PASV, CHECK_EPRT, CHECK_PORT, CHECK_MODES } CheckMode;
 
+/* Logs in; again, for some seconds, where the server says that it has too many sessions (421), or, when a login has
+ * worked before, whatever it says: it may not have noticed yet that the last session is gone. */
+gboolean check_log_in(FtpClient *client, gboolean worked, GError **error);
+
 /* Lists the root once by each kind of data connection; ret_works says which went well. Over FTP_FAMILY_IPV6 two are
  * left out. */
 void check_modes(const FtpConfig *ftp, FtpFamily family, CheckReport *report, gboolean ret_works[CHECK_MODES]);

@@ -93,7 +93,7 @@ void check_report_number(CheckReport *report, const char *name, double value)
 
     g_string_append(report->members, ",\n ");
     append_json(report->members, name);
-    g_string_append_printf(report->members, ": %s", g_ascii_formatd(digits, sizeof digits, "%.3f", value));
+    g_string_append_printf(report->members, ": %s", g_ascii_formatd(digits, sizeof digits, "%.6g", value));
 }
 
 void check_report_text(CheckReport *report, const char *format, ...)

@@ -196,8 +196,7 @@ static gboolean clean_up(const WriteTest *test)
 
 gboolean check_write(const FtpConfig *ftp, FtpClient *client, CheckReport *report)
 {
-    g_autofree char *name =
-        g_strdup_printf("/ftpfs-check-%08x%08x", (guint)g_random_int(), (guint)g_random_int());
+    g_autofree char *name = g_strdup_printf("/ftpfs-check-%08x%08x", (guint)g_random_int(), (guint)g_random_int());
     g_autofree char *first_name = g_strconcat(name, "/first", NULL), *second_name = g_strconcat(name, "/second", NULL);
     g_autoptr(RemotePath) directory = NULL, first = NULL, second = NULL;
 

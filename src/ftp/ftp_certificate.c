@@ -123,9 +123,8 @@ static int xferinfo(void *data, curl_off_t dltotal, curl_off_t dlnow, curl_off_t
 static void set_where(CURL *easy, const FtpConfig *config)
 {
     gboolean six = strchr(config->host, ':') != NULL;
-    g_autofree char *url =
-        g_strdup_printf("%s://%s%s%s:%u/", config->tls == FTP_TLS_IMPLICIT ? "ftps" : "ftp", six ? "[" : "",
-                        config->host, six ? "]" : "", ftp_config_port(config));
+    g_autofree char *url = g_strdup_printf("%s://%s%s%s:%u/", config->tls == FTP_TLS_IMPLICIT ? "ftps" : "ftp",
+                                           six ? "[" : "", config->host, six ? "]" : "", ftp_config_port(config));
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "ftp,ftps");
     curl_easy_setopt(easy, CURLOPT_USERNAME, "anonymous");
@@ -209,7 +208,9 @@ FtpCertificate *ftp_certificate_fetch(const FtpConfig *config, GError **error)
         certificate->protocol = g_steal_pointer(&look.protocol);
     else
         g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-                            error_text[0] ? error_text : curl_easy_strerror(result));
+                            result == CURLE_USE_SSL_FAILED ? "the server refuses TLS (AUTH TLS)"
+                            : error_text[0]                ? error_text
+                                                           : curl_easy_strerror(result));
     curl_easy_cleanup(easy);
     g_free(look.protocol);
     return certificate;

@@ -163,12 +163,18 @@ def sanitizer_directory(session_directory):
 def _no_sanitizer_report(sanitizer_directory):
     """A report that appears during a test is that test's failure."""
     yield
+    text = taken_reports(sanitizer_directory)
+    assert not text, text
+
+
+def taken_reports(directory):
+    """What the sanitizers have reported since the last time, or "" (the reports are removed)."""
     reports = []
-    for path in sorted(sanitizer_directory.glob("report*")):
+    for path in sorted(directory.glob("report*")):
         reports.append(path.read_text(encoding="utf-8", errors="replace"))
         path.unlink()
     text = "\n".join(filter(None, reports))
-    assert not text, "a sanitizer has reported:\n" + text[:30000]
+    return "a sanitizer has reported:\n" + text[:30000] if text else ""
 
 
 @pytest.fixture(autouse=True)
@@ -335,11 +341,12 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call" and report.failed:
         for factory in item.funcargs.get("_mounts"), :
             for mount in factory.mounts if factory else ():
-                report.sections.append((f"log of {mount.path}", mount.log_text()[-20000:]))
+                if mount.log_path.exists():
+                    report.sections.append((f"log of {mount.path}", mount.log_text()[-20000:]))
 
 
 @pytest.fixture
-def _mounts(session_directory):
+def _mounts(session_directory, sanitizer_directory):
     directory = pathlib.Path(tempfile.mkdtemp(prefix="m", dir=session_directory))
     directory.chmod(0o755)
     factory = MountFactory(directory)
@@ -349,7 +356,7 @@ def _mounts(session_directory):
     if not any(path.startswith(str(directory) + "/") for path in lib.mounted_paths()):
         shutil.rmtree(directory, ignore_errors=True)
     if failures:
-        pytest.fail("\n".join(failures))
+        pytest.fail("\n".join([*failures, taken_reports(sanitizer_directory)]))
 
 
 @pytest.fixture

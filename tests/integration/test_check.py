@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shlex
+import socket
 import urllib.parse
 
 import pytest
@@ -15,7 +16,8 @@ import netlab
 import servers
 from lib import FTPFS, STRICT
 
-PATIENCE = 200  # seconds, for a hang
+PATIENCE = 250  # seconds, for a hang
+SLOW = "connect_timeout=60"  # nothing here is dropped, so only a machine that is very busy needs it
 STEPS = ["name", "connection", "greeting", "login", "features", "listing", "MLSD", "MDTM", "MFMT", "REST", "round trip",
          "connections", "EPSV", "PASV", "EPRT", "PORT", "data"]
 WRITE_STEPS = ["mkdir", "upload", "size", "read back", "set time", "chmod", "rename", "clean up"]
@@ -23,10 +25,9 @@ WRITE_STEPS = ["mkdir", "upload", "size", "read back", "set time", "chmod", "ren
 
 def check(server, remote="", *options, arguments=(), url=None, prefix=()):
     """Runs it, and sees that the password is nowhere."""
-    chosen = [*server.options, *options]
+    chosen = [*server.options, SLOW, *options]
     command = [*prefix, FTPFS, "--check", *arguments, url or server.url(remote)]
-    if chosen:
-        command += ["-o", ",".join(chosen)]
+    command += ["-o", ",".join(chosen)]
     done = lib.run(command, timeout=PATIENCE, check=False)
     for secret in (server.password, urllib.parse.quote(server.password, safe="")):
         assert secret not in done.stdout + done.stderr
@@ -72,7 +73,7 @@ def test_steps(server, workdir):
     assert "to mount it:\n    ftpfs " in done.stdout and "in /etc/fstab:\n    ftp" in done.stdout
     if server.tls:
         assert re.fullmatch(r"tls_pin=sha256//[A-Za-z0-9+/]{43}=", found["key"][1])
-        assert "certificate of " in found["tls"][1] and "until 2" in found["tls"][1].replace("GMT", "")[-40:] + "until 2"
+        assert re.search(r"; certificate of .*, issued by .*, until .+", found["tls"][1])
     assert os.listdir(workdir.local) == ["a"], "without --write-test nothing is written"
 
 
@@ -155,8 +156,7 @@ def test_wrong_password(server):
 
 
 def test_refused_port(any_server):
-    # Of a port that is bound and not listened on connections are refused, and nobody else can take it.
-    import socket
+    # On a port that is bound and not listened on connections are refused, and nobody else can take it.
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"ftp://joe:secretword@127.0.0.1:{taken.getsockname()[1]}/"
@@ -190,26 +190,29 @@ def test_flags_belong_to_check(flag, tmp_path):
 # Behind a firewall that lets in the control connection only.
 
 @pytest.fixture
-def behind_firewall():
-    """(server, prefix): the server, and words before a command that runs it on the client's side."""
+def lab():
     for reason in (netlab.missing(), servers.missing("vsftpd")):
         if reason and STRICT:
             pytest.fail(reason)
         if reason:
             pytest.skip(reason)
-    lab = netlab.Lab()
-    server = None
+    made = netlab.Lab()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def behind_firewall(lab):
+    """(server, prefix): the server, and words before a command that runs it on the client's side."""
+    server = servers.start("vsftpd", netns=lab.server.path, port=21, address=lab.server.address,
+                           seen_as=lab.reachable, settings={"connect_from_port_20": "YES"})
     try:
-        server = servers.start("vsftpd", netns=lab.server.path, port=21, address=lab.server.address,
-                               seen_as=lab.reachable, settings={"connect_from_port_20": "YES"})
         (server.root / "here").write_bytes(b"here")
         server.give(server.root / "here")
         lab.server.firewall("tcp dport { 20, 21 } accept", "reject with tcp reset")
         yield server, lab.client.prefix
     finally:
-        if server is not None:
-            server.forget()
-        lab.end()
+        server.forget()
 
 
 def test_firewall(behind_firewall):
@@ -232,6 +235,19 @@ def test_firewall(behind_firewall):
     assert found["listing"][0] == "FAILED"
     assert found["data"][0] == "FAILED" and found["data"][1].endswith("mode=active works")
     assert "command" not in answer
+
+
+def test_ipv6(lab):
+    if lab.client.address6 is None:
+        pytest.skip("this kernel has no IPv6")
+    server = servers.start("vsftpd", netns=lab.server.path, port=21, address=lab.server.address6)
+    try:
+        answer, found = check_json(server, prefix=lab.client.prefix)
+    finally:
+        server.forget()
+    assert answer["ok"] is True
+    for verb, result in (("EPSV", "ok"), ("PASV", "skipped"), ("EPRT", "ok"), ("PORT", "skipped")):
+        assert found[verb][0] == result, found
 
 
 def test_suggested_line_works(behind_firewall, mount):
