@@ -310,7 +310,7 @@ int open_file_truncate(OpenFile *file, const Bound *bound, gint64 size)
     g_mutex_lock(&file->lock);
     gboolean same =
         file->spool ? spool_file_size(file->spool) == size : (file->attr.has & FTP_HAS_SIZE) && file->attr.size == size;
-    if (!same) {
+    if (!same || size == 0) { /* an empty file that is emptied again gets a new time: make and lock files rely on it */
         error = open_file_need_spool(file, size == 0);
         if (error == 0)
             error = open_file_reserve(file, size);

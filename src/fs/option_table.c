@@ -193,7 +193,7 @@ static const OptionSpec table[] = {
     CHOICE("upload", GROUP_WRITE, upload_choices, OPT(upload), .default_text = "auto",
            .help = "by a temporary name and rename (atomic), in place (direct), or what works"),
     SPECIAL("spool", "DIR", GROUP_WRITE, option_apply_spool,
-            .default_text = "~/.cache/ftpfs, for root /var/cache/ftpfs",
+            .default_text = "~/.cache/ftpfs, or /var/cache/ftpfs for root without a home directory",
             .help = "where bytes wait that are being written"),
     {.name = "spool_max",
      .argument = "SIZE",

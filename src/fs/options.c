@@ -58,6 +58,7 @@ void options_free(Options *options)
     if (options == NULL)
         return;
     ftp_config_free(options->ftp);
+    g_free(options->source);
     g_free(options->mountpoint);
     g_free(options->credentials_file);
     g_free(options->spool);
@@ -327,6 +328,8 @@ static gboolean finish(Parser *parser, GError **error)
                                : usage_error(error, "--status needs the MOUNTPOINT of a mount");
     if (words->len == 0)
         return usage_error(error, "no SOURCE and no MOUNTPOINT");
+    options->source = g_strdup(words->pdata[0]);
+    mount_source_scrub(options->source);
     g_autoptr(MountSource) source = mount_source_parse(words->pdata[0], error);
     if (source == NULL)
         return FALSE;
@@ -364,8 +367,7 @@ void options_add_source_name(Options *options)
         subtype = subtype || g_str_has_prefix(options->fuse_args->pdata[i], "-osubtype=");
     }
     if (!name) {
-        g_autofree char *source = ftp_config_source(options->ftp);
-        g_autofree char *text = g_strconcat("fsname=", source, NULL);
+        g_autofree char *text = g_strconcat("fsname=", options->source, NULL);
         g_ptr_array_add(options->fuse_args, option_fuse_arg(text));
     }
     if (!subtype)

@@ -147,7 +147,8 @@ static int after_failure(FtpClient *client, const FtpCall *call, FtpWork *work, 
         return -ENETUNREACH; /* not to be tried again by anybody */
     stats_add(client->stats, STATS_RETRIES, 1);
     trouble->tries++;
-    if (reused && failure != FTP_FAILURE_DATA && trouble->tries <= client->config->connections + 1)
+    if (reused && error != -ETIMEDOUT && failure != FTP_FAILURE_DATA &&
+        trouble->tries <= client->config->connections + 1)
         return bound_check(call->bound); /* an idle session that the server had closed: others may be like it */
     if (trouble->first_failure == 0)
         trouble->first_failure = now;
@@ -217,6 +218,8 @@ static const char *hint(CURLcode result, const FtpSession *session, const FtpCon
                      "server with implicit TLS wants ftps://"
                    : "the host or a firewall does not answer; connect_timeout= waits longer";
     case CURLE_LOGIN_DENIED:
+        if (config->tls == FTP_TLS_OFF && last && (strstr(last->lines->str, "TLS") || strstr(last->lines->str, "SSL")))
+            return "the server seems to want TLS: tls=on";
         return "check user name and password (user=, credentials=FILE)";
     case CURLE_PEER_FAILED_VERIFICATION:
         return "name the server's authority by cacert=FILE or its key by tls_pin=; tls_verify=off trusts anybody";

@@ -63,8 +63,11 @@ static int list_by_stat(FtpSession *session, ListWork *work, ListParser *parser)
 {
     g_autofree char *command = ftp_command(work->command, work->dir);
     int error = ftp_session_command(session, work->work.bound, command);
-    if (error < 0)
-        return error;
+    if (error < 0) {
+        g_autofree char *why = ftp_session_explain(session);
+        work->work.final = strstr(why, "Too large response headers") != NULL; /* libcurl takes some 300 KiB */
+        return work->work.final ? -EFBIG : error;
+    }
     const FtpExchange *reply = ftp_session_reply(session, 0);
     return list_parser_feed(parser, reply->lines->str, reply->lines->len);
 }
@@ -132,12 +135,16 @@ static int list_unix(ListWork *work, const FtpCall *call, const char *verb)
 
     if (own || !g_atomic_int_get(&server->list_a_refused)) {
         error = list_with(work, call, with_option);
+        if (error == -EFBIG && g_str_equal(verb, "STAT"))
+            return list_unix(work, call, "LIST");
         listed = error == 0 && (work->entries > 0 || work->saw_self);
         if (error < 0 && !is_doubtful(error))
             return error;
     }
     if (!listed && may_fall_back) {
         error = list_with(work, call, verb);
+        if (error == -EFBIG && g_str_equal(verb, "STAT"))
+            return list_unix(work, call, "LIST");
         if (error < 0 && !is_doubtful(error))
             return error;
         listed = error == 0 && (work->entries > 0 || work->saw_self);

@@ -292,9 +292,11 @@ gboolean ftp_session_set_up(FtpSession *session)
                          config->family == FTP_FAMILY_IPV4 ? (long)CURL_IPRESOLVE_V4 : (long)CURL_IPRESOLVE_V6);
     if (config->bind)
         curl_easy_setopt(easy, CURLOPT_INTERFACE, config->bind);
-    if (config->proxy)
+    if (config->proxy) { /* a tunnel (CONNECT), never FTP by way of HTTP requests: those would hold the password in
+                            clear */
         curl_easy_setopt(easy, CURLOPT_PROXY, config->proxy);
-    else
+        curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+    } else
         curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not what an environment variable says */
     set_timeouts(session);
     set_tls(session);

@@ -54,6 +54,8 @@ void ftp_transcript_sent(FtpTranscript *transcript, const char *bytes, gsize siz
         size--;
     if (size >= 5 && g_ascii_strncasecmp(bytes, "PASS ", 5) == 0)
         add(transcript, g_strdup("PASS ***"));
+    else if (memchr(bytes, '\n', size)) /* a request to a proxy: its headers may hold secrets */
+        add(transcript, g_strndup(bytes, strcspn(bytes, "\r\n")));
     else
         add(transcript, g_strndup(bytes, size));
 }

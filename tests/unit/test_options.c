@@ -452,7 +452,7 @@ static void test_source_name(void)
     g_autoptr(Options) own = parse("ftpfs h /mnt -o 'fsname=my\\,name,subtype=x'");
 
     options_add_source_name(o);
-    g_assert_true(has_fuse_arg(o, "-ofsname=ftp://u@h/a\\,b%20c"));
+    g_assert_true(has_fuse_arg(o, "-ofsname=ftp://u@h/a\\,b c"));
     g_assert_true(has_fuse_arg(o, "-osubtype=ftpfs"));
     options_add_source_name(own);
     g_assert_true(has_fuse_arg(own, "-ofsname=my\\,name"));
