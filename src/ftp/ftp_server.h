@@ -20,7 +20,7 @@ typedef struct {
     GMutex mode_lock; /* guards a change of mode, and `mode_note` */
     char *mode_note;  /* the last sentence of the log about data connections, or NULL */
 
-    gboolean quiet;   /* mode_note is not logged; set before any session */
+    gboolean quiet; /* mode_note is not logged; set before any session */
 
     /* atomic flags */
     gint active;           /* active mode is in use (mode=auto found passive not working, or mode=active) */
