@@ -229,9 +229,9 @@ class Mount:
             return
         began = time.monotonic()
         limit = began + timeout
-        # The kernel does not wait when it tells of the last close of a directory, and an unmount drops what it has not told
-        # yet; libfuse then loses the memory of that handle, which LeakSanitizer would report. An answer that comes after it
-        # shows that it was told.
+        # The kernel does not wait when it tells of the last close of a directory, and an unmount drops what it has not
+        # told yet; libfuse then loses the memory of that handle, which LeakSanitizer would report. An answer that comes
+        # after it shows that it was told.
         subprocess.run(["timeout", "10", "stat", "-f", str(self.path)], stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL, check=False)
         while self.is_mounted:
