@@ -137,6 +137,8 @@ typedef struct {
     gboolean away;           /* nobody could connect or log in at the last try */
     gboolean active;         /* active mode is in use */
     gboolean tls;
+    int data_resumed;    /* 1: data connections go on with the control connection's TLS session, 0: they make their own,
+                            -1: not    seen yet, or this libcurl's trace does not tell */
     const char *listing; /* "MLSD", "STAT" or "LIST" */
 } FtpClientState;
 

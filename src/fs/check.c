@@ -251,6 +251,11 @@ static gboolean check_server(const Options *options, FtpFamily family, CheckRepo
     ftp_client_stop(client);
     check_modes(ftp, family, report, works);
     report_data(client, &state, listing, works, report);
+    if (state.tls && state.data_resumed >= 0)
+        check_report_step(report, "resumption", state.data_resumed ? CHECK_OK : CHECK_NO,
+                          state.data_resumed
+                              ? "data connections resume the TLS session of the control connection"
+                              : "data connections make TLS sessions of their own; a server can demand otherwise");
     if (listing != 0)
         return FALSE;
 

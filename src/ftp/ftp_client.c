@@ -101,6 +101,8 @@ void ftp_client_state(FtpClient *client, FtpClientState *ret)
     ret->away = g_atomic_int_get(&client->away);
     ret->active = g_atomic_int_get(&client->server->active);
     ret->tls = g_atomic_int_get(&client->server->tls_in_use);
+    gint handshakes = g_atomic_int_get(&client->server->data_handshakes);
+    ret->data_resumed = handshakes == 0 ? -1 : handshakes == 1;
     gboolean mlsd = ftp_features_has(client->server->features, FTP_FEATURE_MLST) &&
                     !g_atomic_int_get(&client->server->mlsd_refused);
     ret->listing = client->config->listing == FTP_LISTING_LIST           ? "LIST"

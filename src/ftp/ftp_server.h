@@ -37,7 +37,8 @@ typedef struct {
     gint rest_refused;
     gint mdtm_set_refused; /* MDTM does not set times here */
     gint bad_names_told;
-    gint changes_blanks; /* Pure-FTPd: blanks at the end of a name become '_', another name */
+    gint changes_blanks;  /* Pure-FTPd: blanks at the end of a name become '_', another name */
+    gint data_handshakes; /* over TLS: 0 none was seen, 1 the last resumed the session, 2 it made its own */
     gint tls_in_use;
 } FtpServer;
 

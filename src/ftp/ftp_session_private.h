@@ -43,8 +43,9 @@ struct FtpSession {
     int stop_error;     /* -errno why our own side ends it, or 0 */
     int outstanding;    /* bytes in the data socket's send queue when we looked last */
     FtpTransfer *transfer;
-    gboolean uploading;      /* it is a STOR or APPE */
-    gboolean was_cut;        /* the data socket was shut down for reading */
+    gboolean certificate_seen; /* in the data connection's TLS handshake: it resumed no session */
+    gboolean uploading;        /* it is a STOR or APPE */
+    gboolean was_cut;          /* the data socket was shut down for reading */
     guint64 received;        /* bytes on the control connection when the last line of a reply was read; 0: not known */
     guint64 consumed;        /* bytes of all those lines */
     gboolean out_of_step;    /* a reply came that belongs to no command: those that follow can't be believed */

@@ -99,6 +99,21 @@ static guint64 bytes_received(int fd)
     return info.tcpi_bytes_received;
 }
 
+/* A server that resumes a session sends no certificate (RFC 5246, 7.3; RFC 8446, 2.2). libcurl tells of the handshake's
+ * messages in words, and of nothing else. */
+static void watch_handshake(FtpSession *session, const char *text, gsize size)
+{
+    const gssize length = (gssize)size;
+    if (!g_strstr_len(text, length, "(IN), TLS handshake, "))
+        return;
+    if (g_strstr_len(text, length, "Server hello"))
+        session->certificate_seen = FALSE;
+    else if (g_strstr_len(text, length, "Certificate ("))
+        session->certificate_seen = TRUE;
+    else if (g_strstr_len(text, length, "Finished"))
+        g_atomic_int_set(&session->server->data_handshakes, session->certificate_seen ? 2 : 1);
+}
+
 static int trace(CURL *easy, curl_infotype type, char *bytes, size_t size, void *data)
 {
     FtpSession *session = data;
@@ -144,6 +159,8 @@ static int trace(CURL *easy, curl_infotype type, char *bytes, size_t size, void 
         session->progress_at = g_get_monotonic_time();
         break;
     case CURLINFO_TEXT:
+        if (session->data_fd >= 0)
+            watch_handshake(session, bytes, size);
         if (session->config->verbose)
             g_debug("* %.*s", (int)(size > 0 && bytes[size - 1] == '\n' ? size - 1 : size), bytes);
         break;

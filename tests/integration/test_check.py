@@ -60,10 +60,10 @@ def test_steps(server, workdir):
     done = check(server, workdir.remote)
     assert done.returncode == 0, done
     found = steps_of_text(done)
-    tls = ["tls", "key"] if server.tls else []
+    tls = ["tls", "key", "resumption"] if server.tls else []
     assert [name for name in found if name not in tls] == STEPS, done
     for name in ("name", "connection", "greeting", "login", "features", "listing", "round trip", "connections", "EPSV",
-                 "PASV", "EPRT", "PORT", "data", *tls):
+                 "PASV", "EPRT", "PORT", "data", *tls[:2]):
         assert found[name][0] == "ok", done
     assert f"as {server.user}; " in found["login"][1]
     assert ("NOT encrypted" in found["login"][1]) == (not server.tls)
@@ -73,6 +73,7 @@ def test_steps(server, workdir):
     assert "to mount it:\n    ftpfs " in done.stdout and "in /etc/fstab:\n    ftp" in done.stdout
     if server.tls:
         assert re.fullmatch(r"tls_pin=sha256//[A-Za-z0-9+/]{43}=", found["key"][1])
+        assert found["resumption"][0] in ("ok", "no"), done
         assert re.search(r"; certificate of .*, issued by .*, until .+", found["tls"][1])
     assert os.listdir(workdir.local) == ["a"], "without --write-test nothing is written"
 
@@ -80,7 +81,7 @@ def test_steps(server, workdir):
 def test_json(server, workdir):
     answer, found = check_json(server, workdir.remote)
     assert answer["ok"] is True
-    assert [name for name in found if name not in ("tls", "key")] == STEPS
+    assert [name for name in found if name not in ("tls", "key", "resumption")] == STEPS
     assert answer["mode"] == "passive"
     assert answer["round_trip_ms"] > 0
     assert answer["connections"] >= 1
@@ -93,7 +94,7 @@ def test_write_test(server, workdir):
     done = check(server, workdir.remote, arguments=["--write-test"])
     assert done.returncode == 0, done
     found = steps_of_text(done)
-    assert [name for name in found if name not in ("tls", "key")] == STEPS + WRITE_STEPS
+    assert [name for name in found if name not in ("tls", "key", "resumption")] == STEPS + WRITE_STEPS
     for name in ("mkdir", "upload", "size", "read back", "clean up"):
         assert found[name][0] == "ok", done
     for name in ("set time", "chmod", "rename"):
