@@ -17,6 +17,12 @@ gboolean range_set_has(const RangeSet *set, gint64 start, gint64 end);
 /* The first part of [start, end) that is not in the set; FALSE when there is none. */
 gboolean range_set_gap(const RangeSet *set, gint64 start, gint64 end, gint64 *ret_start, gint64 *ret_end);
 
+/* The first range of the set in [start, end), cut to it; FALSE when there is none. */
+gboolean range_set_next(const RangeSet *set, gint64 start, gint64 end, gint64 *ret_start, gint64 *ret_end);
+
+void range_set_add_all(RangeSet *set, const RangeSet *others);
+gint64 range_set_end(const RangeSet *set); /* of the last range; 0 of an empty set */
+
 /* The number of separate ranges, and the bytes in them. */
 guint range_set_count(const RangeSet *set);
 gint64 range_set_bytes(const RangeSet *set);

@@ -121,6 +121,29 @@ gboolean range_set_gap(const RangeSet *set, gint64 start, gint64 end, gint64 *re
     return TRUE;
 }
 
+gboolean range_set_next(const RangeSet *set, gint64 start, gint64 end, gint64 *ret_start, gint64 *ret_end)
+{
+    guint i = first_reaching(set, start);
+    if (i < set->ranges->len && range_at(set, i)->end == start)
+        i++;
+    if (i >= set->ranges->len || range_at(set, i)->start >= end || start >= end)
+        return FALSE;
+    *ret_start = MAX(range_at(set, i)->start, start);
+    *ret_end = MIN(range_at(set, i)->end, end);
+    return TRUE;
+}
+
+void range_set_add_all(RangeSet *set, const RangeSet *others)
+{
+    for (guint i = 0; i < others->ranges->len; i++)
+        range_set_add(set, range_at(others, i)->start, range_at(others, i)->end);
+}
+
+gint64 range_set_end(const RangeSet *set)
+{
+    return set->ranges->len == 0 ? 0 : range_at(set, set->ranges->len - 1)->end;
+}
+
 guint range_set_count(const RangeSet *set)
 {
     return set->ranges->len;

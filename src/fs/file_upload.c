@@ -24,8 +24,9 @@
 typedef struct {
     OpenFile *file;
     char *path;
-    gint64 size;     /* bytes that are sent */
-    guint64 changes; /* OpenFile.changes at the beginning */
+    SpoolFile *spool; /* referenced: what is sent, also when the file gets another one meanwhile */
+    gint64 size;      /* bytes that are sent */
+    guint64 changes;  /* OpenFile.changes at the beginning */
     gboolean on_server;
     FtpAttr attr; /* what the cache shows while it is under way */
 } Upload;
@@ -41,7 +42,7 @@ static gssize upload_source(void *bytes, gsize size, gint64 offset, gpointer dat
     size = MIN((gint64)MIN(size, (gsize)G_MAXINT), upload->size - offset);
 
     g_mutex_lock(&file->lock);
-    gssize n = spool_file_read(file->spool, bytes, size, offset);
+    gssize n = spool_file_read(upload->spool, bytes, size, offset);
     g_mutex_unlock(&file->lock);
     if (n < 0)
         return n;
@@ -254,6 +255,7 @@ static gboolean upload_begin(OpenFile *file, Upload *upload)
     g_mutex_lock(&file->lock);
     upload->attr = cached ? known : file->attr;
     open_file_live_attr(file, &upload->attr);
+    upload->spool = spool_file_ref(file->spool);
     upload->size = spool_file_size(file->spool);
     upload->changes = file->changes;
     upload->on_server = file->on_server;
@@ -262,8 +264,9 @@ static gboolean upload_begin(OpenFile *file, Upload *upload)
     return TRUE;
 }
 
-/* The server has it: the file is what it tells of it now. */
-static void upload_end(Upload *upload)
+/* The server has it: the file is what it tells of it now. FALSE when a time or a mode was set meanwhile: it is to be
+ * set at the server first. */
+static gboolean upload_end(Upload *upload)
 {
     OpenFile *file = upload->file;
     OpenFiles *files = file->files;
@@ -272,6 +275,12 @@ static void upload_end(Upload *upload)
 
     g_mutex_lock(&files->lock);
     g_mutex_lock(&file->lock);
+    gboolean late = file->has_mtime || file->has_mode;
+    if (late) {
+        g_mutex_unlock(&file->lock);
+        g_mutex_unlock(&files->lock);
+        return FALSE;
+    }
     if (known)
         file->attr = attr;
     file->attr.size = upload->size;
@@ -287,18 +296,21 @@ static void upload_end(Upload *upload)
     g_mutex_unlock(&files->lock);
     if (!same)
         dir_cache_put(tree_cache(files->tree), upload->path, &attr, NULL, TRUE);
+    return TRUE;
 }
 
 int file_upload(OpenFile *file, const Bound *bound)
 {
     g_autofree char *path = NULL;
+    g_autoptr(SpoolFile) spool = NULL;
     Upload upload = {.file = file};
     gboolean unsent = upload_begin(file, &upload);
     path = upload.path;
+    spool = upload.spool;
     if (!unsent)
         return 0;
 
-    int error = open_file_fetch(file, bound, 0, upload.size);
+    int error = open_file_fetch(file, spool, bound, 0, upload.size);
     if (error == 0) {
         /* the spool has it all: the streams' sessions are free for the upload */
         g_mutex_lock(&file->lock);
@@ -309,7 +321,8 @@ int file_upload(OpenFile *file, const Bound *bound)
     }
     if (error < 0)
         return error;
-    upload_finish(&upload, bound);
-    upload_end(&upload);
+    do
+        upload_finish(&upload, bound);
+    while (!upload_end(&upload));
     return 0;
 }

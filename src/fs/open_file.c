@@ -64,7 +64,7 @@ void open_file_unref(OpenFile *file)
     if (!last)
         return;
     base_reader_unref(file->reader);
-    spool_file_free(file->spool);
+    spool_file_unref(file->spool);
     spool_reserve(files->spool, -file->reserved);
     g_free(file->path);
     g_mutex_clear(&file->lock);
@@ -152,7 +152,7 @@ static int open_file_take_reader(OpenFile *file, BaseReader **ret)
 BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr)
 {
     BaseReader *old = g_steal_pointer(&file->reader);
-    g_clear_pointer(&file->spool, spool_file_free);
+    g_clear_pointer(&file->spool, spool_file_unref);
     spool_reserve(file->files->spool, -file->reserved);
     file->reserved = 0;
     file->attr = *attr;
@@ -173,7 +173,7 @@ static gssize open_file_read_base(OpenFile *file, BaseReader *reader, const Boun
     return tree_explain(file->files->tree, bound, path, FALSE, (int)n);
 }
 
-int open_file_fetch(OpenFile *file, const Bound *bound, gint64 start, gint64 end)
+int open_file_fetch(OpenFile *file, SpoolFile *into, const Bound *bound, gint64 start, gint64 end)
 {
     g_autofree char *piece = NULL;
     while (TRUE) {
@@ -181,7 +181,8 @@ int open_file_fetch(OpenFile *file, const Bound *bound, gint64 start, gint64 end
         gint64 from, to;
         int error = 0;
         g_mutex_lock(&file->lock);
-        gboolean missing = file->spool && spool_file_missing(file->spool, start, end - start, &from, &to);
+        SpoolFile *spool = into ? into : file->spool;
+        gboolean missing = spool && spool_file_missing(spool, start, end - start, &from, &to);
         if (missing)
             error = open_file_take_reader(file, &reader);
         g_mutex_unlock(&file->lock);
@@ -198,8 +199,9 @@ int open_file_fetch(OpenFile *file, const Bound *bound, gint64 start, gint64 end
             return -EIO; /* the server's file has become shorter: what is missing can't be had any more */
 
         g_mutex_lock(&file->lock);
-        if (file->spool)
-            error = spool_file_fill(file->spool, piece, n, from);
+        spool = into ? into : file->spool;
+        if (spool)
+            error = spool_file_fill(spool, piece, n, from);
         g_mutex_unlock(&file->lock);
         if (error < 0)
             return error;
@@ -233,7 +235,7 @@ gssize open_file_read(OpenFile *file, const Bound *bound, void *bytes, gsize siz
             return open_file_read_base(file, reader, bound, bytes, size, offset);
         if (n != -EAGAIN)
             return n;
-        int error = open_file_fetch(file, bound, from, to);
+        int error = open_file_fetch(file, NULL, bound, from, to);
         if (error < 0)
             return error;
     }

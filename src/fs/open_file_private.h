@@ -67,8 +67,9 @@ void open_file_unref(OpenFile *file);    /* with no lock held: may wait for the 
 int open_file_claim(OpenFile *file, const Bound *bound);
 void open_file_unclaim(OpenFile *file);
 
-/* Fetches the bytes [start, end) of the base that the spool lacks into it. */
-int open_file_fetch(OpenFile *file, const Bound *bound, gint64 start, gint64 end);
+/* Fetches the bytes [start, end) of the base that the spool file `into` (NULL: the file's own, whichever that is then)
+ * lacks into it. */
+int open_file_fetch(OpenFile *file, SpoolFile *into, const Bound *bound, gint64 start, gint64 end);
 
 /* The server has another file now: what was read or uploaded before is not used any more. With the file's lock held;
  * returns what is to be given to base_reader_unref() after the lock was given back. Not of a dirty file. */

@@ -7,8 +7,6 @@
  */
 #include "fs/spool_file.h"
 
-#include "base/range_set.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,7 +17,10 @@
 #define COPY_PIECE (256 * 1024)
 
 struct SpoolFile {
-    int fd;
+    gint refs;        /* atomic */
+    int fd;           /* -1 while it is parked */
+    char *path;       /* its name in the journal, or NULL */
+    gint64 sealed;    /* bytes below that must not change */
     gint64 size;      /* of the file as it will be */
     gint64 base_size; /* how far the base still reaches */
     RangeSet *held;
@@ -49,29 +50,51 @@ static int spool_file_make(const char *directory, int *ret)
     return 0;
 }
 
+static SpoolFile *spool_file_alloc(int fd, gint64 size, gint64 base_size)
+{
+    SpoolFile *spool = g_new0(SpoolFile, 1);
+    spool->refs = 1;
+    spool->fd = fd;
+    spool->size = size;
+    spool->base_size = base_size;
+    spool->held = range_set_new();
+    return spool;
+}
+
 int spool_file_new(const char *directory, gint64 base_size, SpoolFile **ret)
 {
     int fd = -1;
     int error = spool_file_make(directory, &fd);
     if (error < 0)
         return error;
-
-    SpoolFile *spool = g_new0(SpoolFile, 1);
-    spool->fd = fd;
-    spool->size = base_size;
-    spool->base_size = base_size;
-    spool->held = range_set_new();
-    *ret = spool;
+    *ret = spool_file_alloc(fd, base_size, base_size);
     return 0;
 }
 
-void spool_file_free(SpoolFile *spool)
+SpoolFile *spool_file_ref(SpoolFile *spool)
 {
-    if (!spool)
+    g_atomic_int_inc(&spool->refs);
+    return spool;
+}
+
+void spool_file_unref(SpoolFile *spool)
+{
+    if (!spool || !g_atomic_int_dec_and_test(&spool->refs))
         return;
-    close(spool->fd);
+    if (spool->fd >= 0)
+        close(spool->fd);
     range_set_free(spool->held);
+    g_free(spool->path);
     g_free(spool);
+}
+
+/* Opens one that was parked. */
+static int spool_file_wake(SpoolFile *spool)
+{
+    if (spool->fd >= 0)
+        return 0;
+    spool->fd = open(spool->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    return spool->fd < 0 ? -errno : 0;
 }
 
 gint64 spool_file_size(const SpoolFile *spool)
@@ -121,7 +144,9 @@ int spool_file_write(SpoolFile *spool, const void *bytes, gsize size, gint64 off
     if (size == 0)
         return 0;
 
-    int error = write_all(spool->fd, bytes, size, offset);
+    int error = spool_file_wake(spool);
+    if (error == 0)
+        error = write_all(spool->fd, bytes, size, offset);
     if (error < 0)
         return error;
     range_set_add(spool->held, offset, offset + (gint64)size);
@@ -133,6 +158,9 @@ int spool_file_truncate(SpoolFile *spool, gint64 size)
 {
     if (size < 0)
         return -EINVAL;
+    int error = spool_file_wake(spool);
+    if (error < 0)
+        return error;
     if (ftruncate(spool->fd, size) < 0)
         return -errno;
     if (size < spool->size)
@@ -151,8 +179,11 @@ gboolean spool_file_missing(const SpoolFile *spool, gint64 offset, gint64 size, 
 int spool_file_fill(SpoolFile *spool, const void *bytes, gsize size, gint64 offset)
 {
     gint64 start, end;
+    int error = spool_file_wake(spool);
+    if (error < 0)
+        return error;
     while (spool_file_missing(spool, offset, size, &start, &end)) {
-        int error = write_all(spool->fd, (const char *)bytes + (start - offset), end - start, start);
+        error = write_all(spool->fd, (const char *)bytes + (start - offset), end - start, start);
         if (error < 0)
             return error;
         range_set_add(spool->held, start, end);
@@ -160,16 +191,18 @@ int spool_file_fill(SpoolFile *spool, const void *bytes, gsize size, gint64 offs
     return 0;
 }
 
-gssize spool_file_read(const SpoolFile *spool, void *bytes, gsize size, gint64 offset)
+gssize spool_file_read(SpoolFile *spool, void *bytes, gsize size, gint64 offset)
 {
     if (offset >= spool->size)
         return 0;
     gsize n = MIN((gint64)MIN(size, (gsize)G_MAXSSIZE), spool->size - offset);
-    int error = read_all(spool->fd, bytes, n, offset);
+    int error = spool_file_wake(spool);
+    if (error == 0)
+        error = read_all(spool->fd, bytes, n, offset);
     return error < 0 ? error : (gssize)n;
 }
 
-static int spool_file_copy(const SpoolFile *spool, const char *path)
+static int spool_file_copy_to(SpoolFile *spool, const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -190,13 +223,134 @@ static int spool_file_copy(const SpoolFile *spool, const char *path)
     return error;
 }
 
-int spool_file_keep(SpoolFile *spool, const char *path)
+/* 0, or -errno: nothing was made. The file ends where it should. */
+static int spool_file_link_to(SpoolFile *spool, const char *path)
 {
+    int error = spool_file_wake(spool);
+    if (error < 0)
+        return error;
     if (ftruncate(spool->fd, spool->size) < 0)
         return -errno;
-
     g_autofree char *self = g_strdup_printf("/proc/self/fd/%d", spool->fd);
-    if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
+    return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+int spool_file_keep(SpoolFile *spool, const char *path)
+{
+    int error = spool_file_link_to(spool, path);
+    if (error == 0)
         return fsync(spool->fd) < 0 ? -errno : 0;
-    return errno == EEXIST ? -EEXIST : spool_file_copy(spool, path);
+    return error == -EEXIST ? error : spool_file_copy_to(spool, path);
+}
+
+/* ---- In the journal ---- */
+
+const RangeSet *spool_file_held(const SpoolFile *spool)
+{
+    return spool->held;
+}
+
+gint64 spool_file_base_size(const SpoolFile *spool)
+{
+    return spool->base_size;
+}
+
+const char *spool_file_path(const SpoolFile *spool)
+{
+    return spool->path;
+}
+
+int spool_file_link(SpoolFile *spool, const char *path)
+{
+    int error = spool_file_link_to(spool, path);
+    if (error < 0 && error != -EEXIST) {
+        /* A file system that can't give an unlinked file a name again. */
+        error = spool_file_copy_to(spool, path);
+        int fd = error == 0 ? open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+        if (error == 0 && fd < 0)
+            error = -errno;
+        if (error == 0) {
+            close(spool->fd);
+            spool->fd = fd;
+        }
+    }
+    if (error < 0)
+        return error;
+    g_free(spool->path);
+    spool->path = g_strdup(path);
+    return 0;
+}
+
+void spool_file_unlink(SpoolFile *spool)
+{
+    if (!spool->path || spool_file_wake(spool) < 0)
+        return;
+    unlink(spool->path);
+    g_clear_pointer(&spool->path, g_free);
+    spool->sealed = 0;
+}
+
+int spool_file_adopt(const char *path, gint64 size, gint64 base_size, const RangeSet *held, SpoolFile **ret)
+{
+    struct stat info;
+    if (lstat(path, &info) < 0)
+        return -errno;
+    gint64 last = range_set_end(held);
+    if (!S_ISREG(info.st_mode) || last > info.st_size || last > size || size < 0 || base_size < 0 || base_size > size)
+        return -EIO;
+    if (truncate(path, size) < 0) /* what was written behind the seal is not part of it */
+        return -errno;
+    SpoolFile *spool = spool_file_alloc(-1, size, base_size);
+    spool->path = g_strdup(path);
+    spool->sealed = size;
+    range_set_add_all(spool->held, held);
+    *ret = spool;
+    return 0;
+}
+
+int spool_file_dup(SpoolFile *spool)
+{
+    int error = spool_file_wake(spool);
+    if (error < 0)
+        return error;
+    int fd = fcntl(spool->fd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+void spool_file_park(SpoolFile *spool)
+{
+    if (!spool->path || spool->fd < 0)
+        return;
+    close(spool->fd);
+    spool->fd = -1;
+}
+
+void spool_file_seal(SpoolFile *spool)
+{
+    spool->sealed = spool->size;
+}
+
+gboolean spool_file_is_sealed_at(const SpoolFile *spool, gint64 offset)
+{
+    return offset < spool->sealed;
+}
+
+int spool_file_copy(SpoolFile *spool, const char *directory, gint64 size, SpoolFile **ret)
+{
+    g_autoptr(SpoolFile) copy = NULL;
+    int error = spool_file_new(directory, MIN(spool->base_size, size), &copy);
+    g_autofree char *piece = error == 0 ? g_malloc(COPY_PIECE) : NULL;
+    gint64 from = 0, to = 0;
+
+    while (error == 0 && range_set_next(spool->held, to, size, &from, &to)) {
+        for (gint64 offset = from; error == 0 && offset < to; offset += COPY_PIECE) {
+            gssize n = spool_file_read(spool, piece, MIN(COPY_PIECE, to - offset), offset);
+            error = n < 0 ? (int)n : spool_file_write(copy, piece, n, offset);
+        }
+    }
+    if (error < 0)
+        return error;
+    copy->size = MIN(spool->size, size);
+    *ret = g_steal_pointer(&copy);
+    return 0;
 }

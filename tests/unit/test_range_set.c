@@ -113,10 +113,38 @@ static void test_random(void)
     }
 }
 
+static void test_walk(void)
+{
+    g_autoptr(RangeSet) set = range_set_new(), copy = range_set_new();
+    gint64 start = -1, end = -1;
+    g_assert_false(range_set_next(set, 0, 100, &start, &end));
+    g_assert_cmpint(range_set_end(set), ==, 0);
+    range_set_add(set, 10, 20);
+    range_set_add(set, 30, 40);
+    g_assert_true(range_set_next(set, 0, 100, &start, &end));
+    g_assert_cmpint(start, ==, 10);
+    g_assert_cmpint(end, ==, 20);
+    g_assert_true(range_set_next(set, end, 35, &start, &end));
+    g_assert_cmpint(start, ==, 30);
+    g_assert_cmpint(end, ==, 35);
+    g_assert_true(range_set_next(set, 15, 100, &start, &end));
+    g_assert_cmpint(start, ==, 15);
+    g_assert_cmpint(end, ==, 20);
+    g_assert_false(range_set_next(set, 40, 100, &start, &end));
+    g_assert_false(range_set_next(set, 20, 30, &start, &end));
+    g_assert_false(range_set_next(set, 35, 35, &start, &end));
+    g_assert_cmpint(range_set_end(set), ==, 40);
+    range_set_add(copy, 20, 30);
+    range_set_add_all(copy, set);
+    g_assert_cmpuint(range_set_count(copy), ==, 1);
+    g_assert_cmpint(range_set_bytes(copy), ==, 30);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/range-set/basic", test_basic);
+    g_test_add_func("/range-set/walk", test_walk);
     g_test_add_func("/range-set/large", test_large);
     g_test_add_func("/range-set/random", test_random);
     return g_test_run();

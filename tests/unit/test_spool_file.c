@@ -43,7 +43,7 @@ static void assert_whole(const SpoolFile *spool)
     g_assert_false(spool_file_missing(spool, 0, G_MAXINT64, &from, &to));
 }
 
-static void assert_bytes(const SpoolFile *spool, const char *expected, gsize size)
+static void assert_bytes(SpoolFile *spool, const char *expected, gsize size)
 {
     g_autofree char *bytes = g_malloc(size + 10);
     g_assert_cmpint(spool_file_size(spool), ==, size);
@@ -188,6 +188,105 @@ static void test_model(Fixture *fixture, gconstpointer data)
     }
 }
 
+static void assert_content(const char *path, const char *expected, gsize size)
+{
+    g_autofree char *bytes = NULL;
+    gsize length = 0;
+    g_assert_true(g_file_get_contents(path, &bytes, &length, NULL));
+    g_assert_cmpmem(bytes, length, expected, size);
+}
+
+static void test_link(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(fixture->directory, "name", NULL);
+    g_autoptr(SpoolFile) spool = new_spool(fixture, 0);
+    g_assert_cmpint(spool_file_write(spool, "hello", 5, 0), ==, 0);
+    spool_file_park(spool); /* nothing to park: it has no name */
+    g_assert_null(spool_file_path(spool));
+    g_assert_cmpint(spool_file_link(spool, path), ==, 0);
+    g_assert_cmpstr(spool_file_path(spool), ==, path);
+    assert_content(path, "hello", 5);
+    spool_file_park(spool);
+    assert_bytes(spool, "hello", 5);
+    spool_file_park(spool);
+    g_assert_cmpint(spool_file_write(spool, "HE", 2, 0), ==, 0);
+    spool_file_park(spool);
+    g_assert_cmpint(spool_file_truncate(spool, 7), ==, 0);
+    assert_content(path, "HEllo\0\0", 7);
+
+    g_autoptr(SpoolFile) other = new_spool(fixture, 0);
+    g_assert_cmpint(spool_file_link(other, path), ==, -EEXIST);
+    g_assert_null(spool_file_path(other));
+
+    spool_file_park(spool);
+    int fd = spool_file_dup(spool);
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    spool_file_park(spool);
+    spool_file_unlink(spool);
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    assert_bytes(spool, "HEllo\0\0", 7); /* the bytes are there as long as it is */
+}
+
+static void test_seal(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(fixture->directory, "name", NULL);
+    g_autoptr(SpoolFile) spool = new_spool(fixture, 10), copy = NULL, cut = NULL;
+    g_assert_false(spool_file_is_sealed_at(spool, 0));
+    g_assert_cmpint(spool_file_write(spool, "XY", 2, 4), ==, 0);
+    g_assert_cmpint(spool_file_link(spool, path), ==, 0);
+    spool_file_seal(spool);
+    g_assert_true(spool_file_is_sealed_at(spool, 0));
+    g_assert_true(spool_file_is_sealed_at(spool, 9));
+    g_assert_false(spool_file_is_sealed_at(spool, 10)); /* an append changes nothing that is sealed */
+
+    g_assert_cmpint(spool_file_copy(spool, fixture->directory, G_MAXINT64, &copy), ==, 0);
+    g_assert_false(spool_file_is_sealed_at(copy, 0));
+    g_assert_null(spool_file_path(copy));
+    assert_missing(copy, 0, 10, 0, 4);
+    assert_missing(copy, 4, 10, 6, 10);
+    g_assert_cmpint(spool_file_fill(copy, "0123456789", 10, 0), ==, 0);
+    assert_bytes(copy, "0123XY6789", 10);
+
+    g_assert_cmpint(spool_file_copy(spool, fixture->directory, 5, &cut), ==, 0);
+    g_assert_cmpint(spool_file_fill(cut, "0123456789", 10, 0), ==, 0);
+    assert_bytes(cut, "0123X", 5);
+    assert_missing(spool, 0, 10, 0, 4); /* the first one is as it was */
+    spool_file_unlink(spool);
+    g_assert_false(spool_file_is_sealed_at(spool, 0));
+}
+
+static void test_adopt(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(fixture->directory, "name", NULL);
+    g_autoptr(SpoolFile) spool = new_spool(fixture, 4), adopted = NULL, none = NULL;
+    g_autoptr(RangeSet) held = range_set_new();
+    g_assert_cmpint(spool_file_write(spool, "end", 3, 8), ==, 0);
+    g_assert_cmpint(spool_file_link(spool, path), ==, 0);
+    spool_file_seal(spool);
+    range_set_add_all(held, spool_file_held(spool));
+    /* what was appended after the record was written is not part of it */
+    g_assert_cmpint(spool_file_write(spool, "more", 4, 11), ==, 0);
+    g_clear_pointer(&spool, spool_file_unref);
+
+    g_assert_cmpint(spool_file_adopt(path, 11, 4, held, &adopted), ==, 0);
+    g_assert_true(spool_file_is_sealed_at(adopted, 10));
+    g_assert_cmpint(spool_file_base_size(adopted), ==, 4);
+    assert_missing(adopted, 0, 11, 0, 4);
+    g_assert_cmpint(spool_file_fill(adopted, "base", 4, 0), ==, 0);
+    assert_bytes(adopted, "base\0\0\0\0end", 11);
+    g_assert_cmpint(spool_file_truncate(adopted, 20), ==, 0);
+    assert_bytes(adopted, "base\0\0\0\0end\0\0\0\0\0\0\0\0\0", 20);
+
+    range_set_add(held, 30, 31);
+    g_assert_cmpint(spool_file_adopt(path, 31, 0, held, &none), ==, -EIO); /* bytes that are not there */
+    g_assert_cmpint(spool_file_adopt(path, 11, 0, held, &none), ==, -EIO);
+    range_set_remove(held, 0, 100);
+    g_assert_cmpint(spool_file_adopt(path, 4, 5, held, &none), ==, -EIO);
+    spool_file_unlink(adopted);
+    g_assert_cmpint(spool_file_adopt(path, 4, 4, held, &none), ==, -ENOENT);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -197,6 +296,9 @@ int main(int argc, char **argv)
     g_test_add("/spool_file/write-beyond-base", Fixture, NULL, set_up, test_write_beyond_base, tear_down);
     g_test_add("/spool_file/too-far", Fixture, NULL, set_up, test_too_far, tear_down);
     g_test_add("/spool_file/keep", Fixture, NULL, set_up, test_keep, tear_down);
+    g_test_add("/spool_file/link", Fixture, NULL, set_up, test_link, tear_down);
+    g_test_add("/spool_file/seal", Fixture, NULL, set_up, test_seal, tear_down);
+    g_test_add("/spool_file/adopt", Fixture, NULL, set_up, test_adopt, tear_down);
     g_test_add_func("/spool_file/no-directory", test_no_directory);
     g_test_add("/spool_file/model", Fixture, NULL, set_up, test_model, tear_down);
     return g_test_run();
