@@ -10,6 +10,7 @@
 
 #include "fs/dir_cache.h"
 #include "fs/options.h"
+#include "fs/private_names.h"
 #include "ftp/ftp_client.h"
 
 #include <sys/stat.h>
@@ -20,6 +21,7 @@ Tree *tree_new(const Options *options, FtpClient *client, Stats *stats);
 void tree_free(Tree *tree);
 
 DirCache *tree_cache(Tree *tree);
+PrivateNames *tree_names(Tree *tree);
 
 /* Attributes of a name that are at most `max_age` µs old (-1: as old as cache_ttl allows; 0: asked for now). -ENOENT,
  * -ENOTDIR. `ret_target` may be NULL. The root needs no network. */
@@ -58,16 +60,13 @@ int tree_readlink(Tree *tree, const Bound *bound, const char *path, char **ret);
  * wanted `path` to exist (or not to: `creates`). */
 int tree_explain(Tree *tree, const Bound *bound, const char *path, gboolean creates, int error);
 
-/* Names that ftpfs makes for itself (".ftpfs-<hex>~"): hidden from listings, and not to be made by anybody. */
-#define TREE_PRIVATE_PREFIX ".ftpfs-"
-gboolean tree_is_private(const char *name);
+/* Deletes, or puts back, what dead mounts have left on the server (see private_names.h). What can't be done now is left
+ * for the next mount. */
+void tree_clear_leftovers(Tree *tree, const Bound *bound);
 
-/* TRUE for private names, and for those that libfuse gives to files that are removed while they are open
- * (".fuse_hidden..."): not shown, and removed with the directory. The kernel tells of the last close only after
- * close(2) has returned, so a file that is removed at once has such a name for a moment. */
-gboolean tree_is_leftover(const char *name);
-
-/* TRUE for a name that a listing shows: not a private one and, with hidden=off, none that begins with a dot. */
+/* TRUE for a name that a listing shows: none of our private ones and, with hidden=off, none that begins with a dot. The
+ * kernel tells of the last close of a file only after close(2) has returned, so one that is removed at once has a name
+ * of libfuse's (".fuse_hidden...") for a moment: those are private, too. */
 gboolean tree_shows(const Tree *tree, const char *name);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Tree, tree_free)

@@ -62,20 +62,22 @@ static int upload_store(Upload *upload, const Bound *bound, const char *path)
     return ftp_client_store(client, &call, remote, FTP_STORE_WHOLE, upload->size, upload_source, upload);
 }
 
-/* Deletes what a failed upload left at `path`; nobody waits long for it, and an interruption does not keep it. */
-static void upload_delete(Upload *upload, const char *path)
+/* Deletes what a failed upload left at `path`; nobody waits long for it, and an interruption does not keep it. FALSE
+ * when it may still be there. */
+static gboolean upload_delete(Upload *upload, const char *path)
 {
     FtpClient *client = upload->file->files->client;
     g_autoptr(RemotePath) remote = NULL;
     FtpClientState state;
     ftp_client_state(client, &state);
     if (state.away || ftp_client_path(client, path, &remote) < 0)
-        return;
+        return FALSE;
     Bound bound = bound_seconds(CLEANUP_SECONDS);
     FtpCall call = {.bound = &bound, .priority = FTP_PRIORITY_TRANSFER};
     int error = ftp_client_delete(client, &call, remote);
     if (error < 0 && error != -EREMOTEIO && error != -ENOENT)
         g_info("what a failed upload left at %s could not be removed: %s", path, g_strerror(-error));
+    return error == 0 || error == -EREMOTEIO || error == -ENOENT;
 }
 
 static gboolean is_refused(int error)
@@ -92,13 +94,6 @@ static int upload_direct(Upload *upload, const Bound *bound)
     if (error < 0 && !upload->on_server && !is_refused(error))
         upload_delete(upload, upload->path);
     return error;
-}
-
-static char *upload_private_path(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return g_strdup_printf("%.*s/" TREE_PRIVATE_PREFIX "%08x%08x~", slash ? (int)(slash - path) : 0, path,
-                           g_random_int(), g_random_int());
 }
 
 static void upload_keep_mode(Upload *upload, const Bound *bound, const char *private_path)
@@ -136,7 +131,8 @@ static int upload_check(Upload *upload, const Bound *bound, const char *private_
 /* *ret_refused: the server does not let it be done this way. */
 static int upload_atomic(Upload *upload, const Bound *bound, gboolean *ret_refused)
 {
-    g_autofree char *private_path = upload_private_path(upload->path);
+    PrivateNames *names = tree_names(upload->file->files->tree);
+    g_autofree char *private_path = private_names_make(names, upload->path, NULL);
     int error = upload_store(upload, bound, private_path);
     int whole = error == 0 ? upload_check(upload, bound, private_path) : 0;
     if (whole == -EIO) { /* once more */
@@ -151,8 +147,8 @@ static int upload_atomic(Upload *upload, const Bound *bound, gboolean *ret_refus
         error = tree_move_into_place(upload->file->files->tree, bound, private_path, upload->path);
     }
     *ret_refused = is_refused(error);
-    if (error < 0)
-        upload_delete(upload, private_path);
+    if (error == 0 || upload_delete(upload, private_path))
+        private_names_done(names, private_path);
     return error;
 }
 

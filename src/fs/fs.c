@@ -26,6 +26,28 @@ Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **err
     return fs->files ? g_steal_pointer(&fs) : NULL;
 }
 
+static gboolean is_ending(gpointer data)
+{
+    return g_atomic_int_get(&((Fs *)data)->ending);
+}
+
+static gpointer tidy(gpointer data)
+{
+    Fs *fs = data;
+    Bound bound = {.deadline = G_MAXINT64, .interrupted = is_ending, .data = fs};
+
+    tree_clear_leftovers(fs->tree, &bound);
+    return NULL;
+}
+
+void fs_start(Fs *fs)
+{
+    g_autoptr(GPtrArray) leftovers = private_names_leftovers(tree_names(fs->tree));
+
+    if (leftovers->len > 0 && !fs->options->read_only)
+        fs->tidy = g_thread_try_new("ftpfs-tidy", tidy, fs, NULL);
+}
+
 void open_dir_free(OpenDir *dir)
 {
     dir_listing_unref(dir->listing);
@@ -36,6 +58,9 @@ void fs_free(Fs *fs)
 {
     if (!fs)
         return;
+    g_atomic_int_set(&fs->ending, TRUE);
+    if (fs->tidy)
+        g_thread_join(fs->tidy);
     if (fs->files)
         open_files_free(fs->files);
     g_hash_table_unref(fs->dirs); /* an unmount may overtake the kernel's last releasedir */

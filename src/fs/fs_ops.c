@@ -75,6 +75,7 @@ static void *op_init(struct fuse_conn_info *conn, struct fuse_config *config)
     config->entry_timeout = ttl;
     config->attr_timeout = ttl;
     config->negative_timeout = 0;
+    fs_start(fs);
     return fs;
 }
 
@@ -375,7 +376,7 @@ static int op_create(const char *path, mode_t mode, struct fuse_file_info *fi)
 {
     Bound bound = call_bound();
     OpenFile *file;
-    int r = tree_is_private(strrchr(path, '/') + 1) ? -EACCES : 0;
+    int r = private_names_is_like(strrchr(path, '/') + 1) ? -EACCES : 0;
 
     if (r == 0)
         r = open_files_create(this_fs()->files, &bound, path, mode & 07777, fi->flags, &file);

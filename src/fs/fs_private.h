@@ -19,6 +19,8 @@ struct Fs {
     gint64 available;  /* bytes free on the server, or -1 */
     GHashTable *dirs;  /* set of the directories' handles that are open; owned */
     gint64 asked;      /* monotonic, µs: when that was last asked for; 0: never */
+    GThread *tidy;     /* clears what dead mounts have left, once; or NULL */
+    gint ending;       /* atomic: it is to end */
 };
 
 /* What fi->fh of a directory is. libfuse calls one operation at a time on it. */
@@ -26,6 +28,9 @@ typedef struct {
     DirListing *listing;
     gboolean begun; /* it was read already */
 } OpenDir;
+
+/* Starts what runs beside FUSE's threads; called when the program is where it stays (after a fork). */
+void fs_start(Fs *fs);
 
 void open_dir_free(OpenDir *dir);
 

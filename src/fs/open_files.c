@@ -26,6 +26,9 @@ OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree,
     files->tree = tree;
     files->stats = stats;
     files->spool = g_steal_pointer(&spool);
+    g_autofree char *source = ftp_config_source(options->ftp);
+    if (!options->read_only)
+        private_names_open(tree_names(tree), spool_directory(files->spool), source);
     g_mutex_init(&files->lock);
     files->by_path = g_hash_table_new(g_str_hash, g_str_equal);
     files->all = g_hash_table_new(NULL, NULL);
@@ -248,7 +251,7 @@ int open_files_create(OpenFiles *files, const Bound *bound, const char *path, mo
 {
     if (files->options->read_only)
         return -EROFS;
-    if (tree_is_private(base_name(path)))
+    if (private_names_is_like(base_name(path)))
         return -EACCES;
 
     g_autoptr(RemotePath) remote = NULL;
@@ -493,7 +496,7 @@ int open_files_rename(OpenFiles *files, const Bound *bound, const char *from, co
 {
     if (flags & ~(unsigned int)RENAME_NOREPLACE)
         return -EINVAL;
-    if (tree_is_private(base_name(to)))
+    if (private_names_is_like(base_name(to)))
         return -EACCES;
     if (g_str_equal(from, to))
         return flags & RENAME_NOREPLACE ? -EEXIST : 0;
@@ -501,7 +504,12 @@ int open_files_rename(OpenFiles *files, const Bound *bound, const char *from, co
     int error = open_files_claim(touched, bound);
     if (error < 0)
         return error;
+    gboolean hides = open_file_is_hidden(to);
+    if (hides)
+        private_names_hide(tree_names(files->tree), to);
     error = open_files_rename_claimed(files, bound, from, to, flags);
+    if (hides && error < 0)
+        private_names_done(tree_names(files->tree), to);
     open_files_unclaim(touched, touched->len);
     return error;
 }
@@ -534,7 +542,7 @@ static int open_files_unlink_open(OpenFiles *files, const Bound *bound, OpenFile
     return error;
 }
 
-int open_files_unlink(OpenFiles *files, const Bound *bound, const char *path)
+static int open_files_unlink_name(OpenFiles *files, const Bound *bound, const char *path)
 {
     g_autoptr(OpenFile) file = open_files_get(files, path);
     if (file)
@@ -543,6 +551,14 @@ int open_files_unlink(OpenFiles *files, const Bound *bound, const char *path)
     if (open_file_is_hidden(path) && dir_cache_lookup(tree_cache(files->tree), path, -1, &attr, NULL, NULL) == -ENOENT)
         return 0; /* it was never sent, and went with its last handle */
     return tree_unlink(files->tree, bound, path);
+}
+
+int open_files_unlink(OpenFiles *files, const Bound *bound, const char *path)
+{
+    int error = open_files_unlink_name(files, bound, path);
+    if ((error == 0 || error == -ENOENT) && open_file_is_hidden(path))
+        private_names_done(tree_names(files->tree), path);
+    return error;
 }
 
 /* ---- Status ---- */

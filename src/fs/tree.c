@@ -31,6 +31,7 @@ Tree *tree_new(const Options *options, FtpClient *client, Stats *stats)
     tree->cache = dir_cache_new(&config, tree_load, tree, stats);
     if (options->ftp->charset)
         tree->codec = name_codec_new(options->ftp->charset, NULL);
+    tree->names = private_names_new();
     tree->mounted = g_get_real_time() / TREE_SECOND;
     tree->misses = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_mutex_init(&tree->lock);
@@ -44,6 +45,7 @@ void tree_free(Tree *tree)
     dir_cache_free(tree->cache);
     name_codec_free(tree->codec);
     g_hash_table_unref(tree->misses);
+    private_names_free(tree->names);
     g_mutex_clear(&tree->lock);
     g_free(tree);
 }
@@ -51,6 +53,11 @@ void tree_free(Tree *tree)
 DirCache *tree_cache(Tree *tree)
 {
     return tree->cache;
+}
+
+PrivateNames *tree_names(Tree *tree)
+{
+    return tree->names;
 }
 
 FtpCall tree_call(const Bound *bound)
@@ -72,19 +79,9 @@ const char *tree_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-gboolean tree_is_private(const char *name)
-{
-    return g_str_has_prefix(name, TREE_PRIVATE_PREFIX) && g_str_has_suffix(name, "~");
-}
-
-gboolean tree_is_leftover(const char *name)
-{
-    return tree_is_private(name) || g_str_has_prefix(name, ".fuse_hidden");
-}
-
 gboolean tree_shows(const Tree *tree, const char *name)
 {
-    return !tree_is_leftover(name) && (tree->options->hidden || name[0] != '.');
+    return !private_names_has(tree->names, name) && (tree->options->hidden || name[0] != '.');
 }
 
 int tree_may_make(const char *path)
@@ -93,7 +90,7 @@ int tree_may_make(const char *path)
 
     if (strlen(name) > NAME_MAX)
         return -ENAMETOOLONG;
-    return tree_is_private(name) ? -EACCES : 0;
+    return private_names_is_like(name) ? -EACCES : 0;
 }
 
 /* ---- Loading ---- */

@@ -50,7 +50,8 @@ int tree_check_empty(Tree *tree, const Bound *bound, const char *path, GPtrArray
     for (guint i = 0; i < dir_listing_size(listing); i++) {
         ListEntry entry;
         dir_listing_entry(listing, i, &entry);
-        if (!ret_private || !tree_is_leftover(entry.name))
+        g_autofree char *child = g_build_path("/", path, entry.name, NULL);
+        if (!ret_private || !private_names_may_delete(tree->names, child))
             return -ENOTEMPTY;
         g_ptr_array_add(names, g_strdup(entry.name));
     }
@@ -59,17 +60,19 @@ int tree_check_empty(Tree *tree, const Bound *bound, const char *path, GPtrArray
     return 0;
 }
 
-static int delete_names(Tree *tree, const Bound *bound, const RemotePath *dir, const GPtrArray *names)
+static int delete_names(Tree *tree, const Bound *bound, const char *dir, const GPtrArray *names)
 {
     FtpCall call = tree_call(bound);
 
     for (guint i = 0; i < names->len; i++) {
         g_autoptr(RemotePath) remote = NULL;
-        int r = remote_path_child(dir, g_ptr_array_index(names, i), &remote);
+        g_autofree char *path = g_build_path("/", dir, g_ptr_array_index(names, i), NULL);
+        int r = ftp_client_path(tree->client, path, &remote);
         if (r == 0)
             r = ftp_client_delete(tree->client, &call, remote);
         if (r < 0 && r != -EREMOTEIO && r != -ENOENT) /* gone meanwhile, or never sent: RMD will tell */
             return r;
+        private_names_done(tree->names, path);
     }
     return 0;
 }
@@ -103,7 +106,7 @@ int tree_remove_dir(Tree *tree, const Bound *bound, const char *path)
         if (r < 0)
             return r;
     }
-    r = delete_names(tree, bound, remote, left);
+    r = delete_names(tree, bound, path, left);
     if (r == 0)
         r = ftp_client_rmdir(tree->client, &call, remote);
     return r == -EREMOTEIO ? -ENOTEMPTY : r;

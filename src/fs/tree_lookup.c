@@ -223,6 +223,12 @@ static void root_attr(const Tree *tree, FtpAttr *ret)
                      .mode = 0755};
 }
 
+/* Our own names are not there for anybody; but those that libfuse has asked for are looked up by it. */
+static gboolean is_hidden(const Tree *tree, const char *path)
+{
+    return private_names_is_like(tree_name(path)) && private_names_has(tree->names, tree_name(path));
+}
+
 int tree_lookup(Tree *tree, const Bound *bound, const char *path, gint64 max_age, FtpAttr *ret, char **ret_target)
 {
     g_autofree char *target = NULL;
@@ -236,7 +242,7 @@ int tree_lookup(Tree *tree, const Bound *bound, const char *path, gint64 max_age
     }
     if (strlen(tree_name(path)) > NAME_MAX)
         return -ENAMETOOLONG;
-    if (tree_is_private(tree_name(path)))
+    if (is_hidden(tree, path))
         return -ENOENT;
     int r = dir_cache_lookup(tree->cache, path, max_age, &attr, &target, NULL);
     if (r == -EAGAIN)
@@ -256,7 +262,7 @@ int tree_lookup_for_open(Tree *tree, const Bound *bound, const char *path, FtpAt
     FtpAttr attr;
     gint64 age;
 
-    if (tree_is_private(tree_name(path)))
+    if (is_hidden(tree, path))
         return -ENOENT;
     int r = dir_cache_lookup(tree->cache, path, TREE_SECOND, &attr, NULL, &age);
     if (r == 0 && attr.type != FTP_TYPE_LINK && (attr.mtime_precision == 1 || attr.type == FTP_TYPE_DIR)) {

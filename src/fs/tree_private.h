@@ -12,7 +12,8 @@ struct Tree {
     FtpClient *client;
     DirCache *cache;
     NameCodec *codec; /* of link targets; NULL: as they are */
-    gint64 mounted;   /* seconds since 1970: the time that the root shows */
+    PrivateNames *names;
+    gint64 mounted; /* seconds since 1970: the time that the root shows */
     GMutex lock;
     GHashTable *misses; /* directory -> gint64*, when a name in it was asked for alone; under `lock` */
 };
@@ -33,9 +34,10 @@ int tree_look(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret, ch
 /* -EACCES when the name is one of ftpfs's own and nobody may make it, -ENAMETOOLONG, else 0. */
 int tree_may_make(const char *path);
 
-/* 0 when the server's directory, asked now, has nothing in it (private names count unless `ret_private` is given: then
- * the list of them), -ENOTEMPTY, or -errno. */
+/* 0 when the server's directory, asked now, has nothing in it (private names of ours count unless `ret_private` is
+ * given: then the list of them), -ENOTEMPTY, or -errno. */
 int tree_check_empty(Tree *tree, const Bound *bound, const char *path, GPtrArray **ret_private);
 
-/* Removes an empty directory on the server, with names in it that an earlier ftpfs left. Not in the cache. */
+/* Removes an empty directory on the server, with names in it that this mount, or a dead one that it has taken over, has
+ * left. Not in the cache. */
 int tree_remove_dir(Tree *tree, const Bound *bound, const char *path);

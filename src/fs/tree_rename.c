@@ -23,39 +23,40 @@ static int rename_remote(Tree *tree, const Bound *bound, const RemotePath *from,
     return ftp_client_rename(tree->client, &call, from, to);
 }
 
-static int private_sibling(const RemotePath *path, RemotePath **ret)
-{
-    g_autoptr(RemotePath) parent = remote_path_parent(path);
-    g_autofree char *name = g_strdup_printf(TREE_PRIVATE_PREFIX "%08x%08x~", g_random_int(), g_random_int());
-
-    return parent ? remote_path_child(parent, name, ret) : -EACCES;
-}
-
 /* `from` in the place of the file `to`, by way of a third name. -errno of the step that failed; then all is as it was,
  * as far as the server lets. */
-static int replace_aside(Tree *tree, const Bound *bound, const RemotePath *from, const RemotePath *to)
+static int replace_aside(Tree *tree, const Bound *bound, const RemotePath *from, const RemotePath *to,
+                         const char *to_path)
 {
     g_autoptr(RemotePath) aside = NULL;
+    g_autofree char *aside_path = private_names_make(tree->names, to_path, to_path);
     /* What was begun is ended or undone, also when the caller has given up meanwhile. */
     Bound whole = bound_within(NULL, tree->options->ftp->timeout + tree->options->ftp->retry);
     FtpCall call = tree_call(&whole);
-    int r = private_sibling(to, &aside);
+    int r = ftp_client_path(tree->client, aside_path, &aside);
 
     if (r == 0)
         r = rename_remote(tree, bound, to, aside);
-    if (r < 0)
+    if (r < 0) {
+        if (is_refusal(r)) /* else it may have been done: the next mount looks */
+            private_names_done(tree->names, aside_path);
         return r;
+    }
     r = rename_remote(tree, &whole, from, to);
     if (r < 0) {
         int undone = rename_remote(tree, &whole, aside, to);
         if (undone < 0)
             g_warning("%s could not be replaced, and its old content is now named %s", remote_path_bytes(to),
                       remote_path_bytes(aside));
+        else
+            private_names_done(tree->names, aside_path);
         return r;
     }
     if (ftp_client_delete(tree->client, &call, aside) < 0)
         g_message("the old content of %s is left as %s, which could not be deleted", remote_path_bytes(to),
                   remote_path_bytes(aside));
+    else
+        private_names_done(tree->names, aside_path);
     return 0;
 }
 
@@ -126,7 +127,7 @@ static int rename_at_server(Tree *tree, const Bound *bound, const char *from, co
         if (r < 0)
             return r;
         r = target.type == FTP_TYPE_DIR ? replace_dir(tree, bound, remote_from, remote_to, to)
-                                        : replace_aside(tree, bound, remote_from, remote_to);
+                                        : replace_aside(tree, bound, remote_from, remote_to, to);
         refused = r;
     }
     return refused < 0 ? explain_rename(tree, bound, from, to, refused) : 0;
@@ -168,7 +169,7 @@ int tree_move_into_place(Tree *tree, const Bound *bound, const char *from, const
         r = rename_remote(tree, bound, remote_from, remote_to);
     if (is_refusal(r)) {
         int refused = r;
-        r = replace_aside(tree, bound, remote_from, remote_to);
+        r = replace_aside(tree, bound, remote_from, remote_to, to);
         if (r == -EREMOTEIO)
             r = refused;
     }

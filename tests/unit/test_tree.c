@@ -323,7 +323,8 @@ static void test_lookup_order(void)
     g_assert_cmpint(lookup(f, "/d/a/below"), ==, -ENOTDIR);
     g_assert_cmpint(lookup(f, "/d/y/below"), ==, -ENOENT);
     assert_log(f, "");
-    g_assert_cmpint(lookup(f, "/d/.ftpfs-0123456789abcdef~"), ==, -ENOENT);
+    g_autofree char *own = private_names_make(tree_names(f->tree), "/d/a", NULL);
+    g_assert_cmpint(lookup(f, own), ==, -ENOENT);
     assert_log(f, "");
     g_autofree char *long_name = g_strnfill(256, 'n');
     g_autofree char *long_path = g_strconcat("/d/", long_name, NULL);
@@ -445,13 +446,36 @@ static void test_rmdir(void)
     g_assert_null(strstr(f->server.log->str, "RMD"));
     f->server.recursive_rmdir = FALSE;
 
-    /* what is left of an upload that broke off is nothing that a person sees */
+    /* what is left of an upload of ours that broke off is nothing that a person sees; what is in use stays */
+    g_autofree char *own = private_names_make(tree_names(f->tree), "/d/a", NULL);
     g_hash_table_remove(f->server.nodes, "/d/a");
     g_hash_table_remove(f->server.nodes, "/d/b");
-    server_add(&f->server, "/d/.ftpfs-0123456789abcdef~", FTP_TYPE_FILE, 5);
+    server_add(&f->server, own, FTP_TYPE_FILE, 5);
+    g_assert_cmpint(tree_rmdir(f->tree, NULL, "/d"), ==, -ENOTEMPTY);
+    private_names_done(tree_names(f->tree), own);
     g_assert_cmpint(tree_rmdir(f->tree, NULL, "/d"), ==, 0);
     g_assert_null(server_find(&f->server, "/d"));
-    g_assert_null(server_find(&f->server, "/d/.ftpfs-0123456789abcdef~"));
+    g_assert_null(server_find(&f->server, own));
+
+    /* another client's names are its own */
+    for (guint i = 0; i < 2; i++) {
+        const char *other = i == 0 ? "/e/.ftpfs-01234567-1~" : "/e/.fuse_hidden0000000100000001";
+        server_add(&f->server, "/e", FTP_TYPE_DIR, 0);
+        server_add(&f->server, other, FTP_TYPE_FILE, 5);
+        dir_cache_forget_all(tree_cache(f->tree));
+        g_assert_cmpint(lookup(f, other), ==, 0);
+        g_assert_cmpint(tree_rmdir(f->tree, NULL, "/e"), ==, -ENOTEMPTY);
+        g_assert_cmpint(tree_unlink(f->tree, NULL, other), ==, 0);
+        g_assert_cmpint(tree_rmdir(f->tree, NULL, "/e"), ==, 0);
+    }
+
+    /* libfuse's, for a file that we were asked to remove while it is open, goes with the directory */
+    server_add(&f->server, "/e", FTP_TYPE_DIR, 0);
+    server_add(&f->server, "/e/.fuse_hidden2", FTP_TYPE_FILE, 5);
+    private_names_hide(tree_names(f->tree), "/e/.fuse_hidden2");
+    dir_cache_forget_all(tree_cache(f->tree));
+    g_assert_cmpint(lookup(f, "/e/.fuse_hidden2"), ==, 0);
+    g_assert_cmpint(tree_rmdir(f->tree, NULL, "/e"), ==, 0);
     fixture_free(f);
 }
 
@@ -509,7 +533,7 @@ static guint private_names(Fixture *f)
 
     g_hash_table_iter_init(&iter, f->server.nodes);
     while (g_hash_table_iter_next(&iter, &path, NULL))
-        n += strstr(path, TREE_PRIVATE_PREFIX) ? 1 : 0;
+        n += strstr(path, ".ftpfs-") ? 1 : 0;
     return n;
 }
 
@@ -663,7 +687,12 @@ static void test_shows(void)
 
     g_assert_true(tree_shows(f->tree, ".profile"));
     g_assert_true(tree_shows(f->tree, ".ftpfs-notes"));
-    g_assert_false(tree_shows(f->tree, ".ftpfs-0123~"));
+    g_assert_true(tree_shows(f->tree, ".ftpfs-01234567-1~"));
+    g_autofree char *own = private_names_make(tree_names(f->tree), "/a", NULL);
+    g_assert_false(tree_shows(f->tree, own + 1));
+    g_assert_true(tree_shows(f->tree, ".fuse_hidden1"));
+    private_names_hide(tree_names(f->tree), "/.fuse_hidden1");
+    g_assert_false(tree_shows(f->tree, ".fuse_hidden1"));
     f->options.hidden = FALSE;
     g_assert_false(tree_shows(f->tree, ".profile"));
     g_assert_true(tree_shows(f->tree, "a"));
