@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where user and password come from; the first that is there wins: URL or user=, credentials=FILE, password_stdin,
- * netrc, the terminal, and anonymous when no user is named. */
+ * netrc, the keyring, an askpass program or the terminal, and anonymous when no user is named. */
 #pragma once
 
 #include "fs/options.h"

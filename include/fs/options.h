@@ -25,6 +25,7 @@ typedef struct {
     /* who; looked up by credentials_complete() */
     char *credentials_file;
     gboolean password_stdin;
+    gboolean keyring;
 
     /* view */
     uid_t uid; /* default: of the caller */

@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/credentials.h"
 
+#include "ask.h"
+#include "keyring.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #define FILE_MAX_SIZE 65536
-#define LINE_MAX_SIZE 4096
-
-/* Memory that is overwritten before it is freed. */
-typedef char Secret;
-
-static void secret_free(Secret *secret)
-{
-    if (secret != NULL)
-        explicit_bzero(secret, strlen(secret));
-    g_free(secret);
-}
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Secret, secret_free)
 
 static gboolean G_GNUC_PRINTF(2, 3) fail(GError **error, const char *format, ...)
 {
@@ -33,18 +22,17 @@ static gboolean G_GNUC_PRINTF(2, 3) fail(GError **error, const char *format, ...
     return FALSE;
 }
 
-/* A read that is not stopped by a signal. */
-static ssize_t read_some(int fd, char *bytes, gsize size)
-{
-    ssize_t n;
-
-    do
-        n = read(fd, bytes, size);
-    while (n < 0 && errno == EINTR);
-    return n;
-}
-
 /* ---- credentials=FILE ---- */
+
+/* systemd hands a service its credentials in a directory that only the service sees. The files are root's and, by an
+ * access control list, open to the service's user; the mode shows that as a right of the group. */
+static mode_t forbidden_bits(const char *path)
+{
+    const char *directory = g_getenv("CREDENTIALS_DIRECTORY");
+    g_autofree char *above = g_path_get_dirname(path);
+
+    return directory != NULL && *directory == '/' && strcmp(above, directory) == 0 ? 026 : 066;
+}
 
 /* Only a file that nobody else may read or write is believed; whoever could change it could log us in elsewhere. */
 static gboolean read_file(const char *path, Secret **ret, GError **error)
@@ -61,7 +49,7 @@ static gboolean read_file(const char *path, Secret **ret, GError **error)
         fail(error, "the credentials file %s is not a regular file", path);
     else if (st.st_uid != 0 && st.st_uid != geteuid())
         fail(error, "the credentials file %s belongs to another user; it must be yours or root's", path);
-    else if ((st.st_mode & 066) != 0)
+    else if ((st.st_mode & forbidden_bits(path)) != 0)
         fail(error, "the credentials file %s is open to other users; run: chmod 600 %s", path, path);
     else if (st.st_size > FILE_MAX_SIZE)
         fail(error, "the credentials file %s is too large to be one", path);
@@ -71,7 +59,7 @@ static gboolean read_file(const char *path, Secret **ret, GError **error)
         char *text = g_malloc0(FILE_MAX_SIZE + 1);
         gsize size = 0;
         ssize_t n;
-        while (size < FILE_MAX_SIZE && (n = read_some(fd, text + size, FILE_MAX_SIZE - size)) != 0) {
+        while (size < FILE_MAX_SIZE && (n = ask_read_some(fd, text + size, FILE_MAX_SIZE - size)) != 0) {
             if (n < 0) {
                 fine = fail(error, "the credentials file %s can't be read: %s", path, g_strerror(errno));
                 break;
@@ -180,83 +168,52 @@ static gboolean from_file(Options *options, GError **error)
     return TRUE;
 }
 
-/* ---- Standard input and the terminal ---- */
-
-/* One line, read byte by byte so that what follows it is left for others. 1: a line; 0: the end came first (with
- * `error` unset); -1: `error` is set. */
-static int read_line(int fd, const char *where, Secret **ret, GError **error)
-{
-    Secret *line = g_malloc0(LINE_MAX_SIZE + 1);
-    gsize size = 0;
-    char c = '\0';
-    ssize_t n;
-
-    while ((n = read_some(fd, &c, 1)) == 1 && c != '\n' && size < LINE_MAX_SIZE)
-        line[size++] = c;
-    if (size > 0 && line[size - 1] == '\r')
-        line[--size] = '\0';
-    int result = 1;
-    if (n < 0) {
-        fail(error, "the password can't be read from %s: %s", where, g_strerror(errno));
-        result = -1;
-    } else if (n == 1 && c != '\n') {
-        fail(error, "the password from %s is longer than %d bytes", where, LINE_MAX_SIZE);
-        result = -1;
-    } else if (strlen(line) != size || strchr(line, '\r') != NULL) {
-        fail(error, "the password from %s holds a byte that FTP can't carry", where);
-        result = -1;
-    } else if (n == 0 && size == 0) {
-        result = 0;
-    }
-    if (result == 1)
-        *ret = line;
-    else {
-        explicit_bzero(line, LINE_MAX_SIZE);
-        g_free(line);
-    }
-    c = '\0';
-    return result;
-}
+/* ---- Standard input ---- */
 
 static gboolean from_stdin(Options *options, GError **error)
 {
     if (options->ftp->user == NULL)
         return fail(error, "option 'password_stdin': whose password is it? Add user=NAME");
-    int result = read_line(STDIN_FILENO, "standard input", &options->ftp->password, error);
+    int result = ask_read_line(STDIN_FILENO, "standard input", &options->ftp->password, error);
     if (result == 0)
         fail(error, "option 'password_stdin': standard input ended before a line came");
     return result == 1;
 }
 
-/* Echo is off while the password is typed; ISIG stays on, and then the terminal is put right by the shell. */
-static gboolean from_terminal(Options *options, GError **error)
+/* ---- The keyring ---- */
+
+static void from_keyring(Options *options)
 {
     FtpConfig *ftp = options->ftp;
-    int tty = isatty(STDIN_FILENO) ? open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY) : -1;
-    struct termios before, silent;
+    g_autoptr(GError) problem = NULL;
+    gboolean tls = ftp->tls != FTP_TLS_OFF;
 
-    if (tty < 0 || tcgetattr(tty, &before) != 0) {
-        if (tty >= 0)
-            close(tty);
-        return fail(error,
+    if (!keyring_lookup(ftp->host, ftp->port, tls, &ftp->user, &ftp->password, &problem))
+        g_ptr_array_add(options->warnings, g_strdup_printf("option 'keyring': %s", problem->message));
+}
+
+/* ---- A person ---- */
+
+static gboolean from_person(Options *options, GError **error)
+{
+    FtpConfig *ftp = options->ftp;
+    g_autofree char *question = g_strdup_printf("Password of %s at %s: ", ftp->user, ftp->host);
+    int tty = ask_open_terminal();
+    const char *program = ask_program_name(tty >= 0);
+    gboolean fine;
+
+    if (program != NULL)
+        fine = ask_program(program, question, &ftp->password, error);
+    else if (tty >= 0)
+        fine = ask_terminal(tty, question, &ftp->password, error);
+    else
+        fine = fail(error,
                     "no password for the user '%s' at %s, and no terminal to ask on; use credentials=FILE, netrc or "
                     "password_stdin",
                     ftp->user, ftp->host);
-    }
-    g_autofree char *question = g_strdup_printf("Password of %s at %s: ", ftp->user, ftp->host);
-    silent = before;
-    silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
-    silent.c_lflag |= ICANON | ISIG;
-    tcsetattr(tty, TCSAFLUSH, &silent);
-    gboolean asked = write(tty, question, strlen(question)) >= 0;
-    int result = asked ? read_line(tty, "the terminal", &ftp->password, error) : 0;
-    tcsetattr(tty, TCSAFLUSH, &before);
-    if (write(tty, "\n", 1) < 0)
-        result = result == 1 ? 1 : result; /* a lost line end is no failure */
-    close(tty);
-    if (result == 0)
-        fail(error, "no password for the user '%s' was typed", ftp->user);
-    return result == 1;
+    if (tty >= 0)
+        close(tty);
+    return fine;
 }
 
 /* ---- All of them ---- */
@@ -273,11 +230,15 @@ gboolean credentials_complete(Options *options, GError **error)
         return TRUE;
     if (ftp->netrc)
         return TRUE; /* libcurl looks there, for the user, too */
+    if (options->keyring)
+        from_keyring(options);
+    if (ftp->password != NULL)
+        return TRUE;
     if (ftp->user == NULL)
         ftp->user = g_strdup("anonymous");
     if (strcmp(ftp->user, "anonymous") == 0 || strcmp(ftp->user, "ftp") == 0) {
         ftp->password = g_strdup("ftpfs@"); /* RFC 1635, 3: an address, which no server checks */
         return TRUE;
     }
-    return from_terminal(options, error);
+    return from_person(options, error);
 }

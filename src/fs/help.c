@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/options.h"
+#include "keyring.h"
 #include "option_table.h"
 
 #include <curl/curl.h>
@@ -103,9 +104,12 @@ char *options_version(void)
                            curl->ssl_version != NULL ? curl->ssl_version : "without TLS");
     g_string_append_printf(text, "GLib %u.%u.%u\n", glib_major_version, glib_minor_version, glib_micro_version);
 #ifdef HAVE_OPENSSL
-    g_string_append(text, "features: +openssl (TLS sessions live on after a read that was cut short)\n");
+    const char *openssl = "+openssl";
 #else
-    g_string_append(text, "features: -openssl (built without libssl)\n");
+    const char *openssl = "-openssl";
 #endif
+    g_string_append_printf(text, "features: %s (TLS of active data connections, sessions that outlive a cut read), ",
+                           openssl);
+    g_string_append_printf(text, "%clibsecret (keyring)\n", keyring_is_built_in() ? '+' : '-');
     return g_string_free(text, FALSE);
 }

@@ -143,6 +143,8 @@ static const OptionSpec table[] = {
             .help = "look user and password up by netrc(5)"),
     FLAG("password_stdin", GROUP_WHO, OPT(password_stdin), .value = TRUE,
          .help = "the password is the first line of standard input"),
+    FLAG("keyring", GROUP_WHO, OPT(keyring), .value = TRUE,
+         .help = "look user and password up in the desktop's keyring"),
 
     /* view */
     SPECIAL("uid", "ID|NAME", GROUP_VIEW, option_apply_uid, .default_text = "the caller's",

@@ -233,6 +233,12 @@ static void set_tls(FtpSession *session)
 #endif
 }
 
+/* libcurl does not look into netrc when CURLOPT_USERNAME is set, but does for a user that stands in the URL. */
+static gboolean user_in_url(const FtpConfig *config)
+{
+    return config->netrc && config->user && !config->password;
+}
+
 static void set_who(FtpSession *session)
 {
     const FtpConfig *config = session->config;
@@ -242,7 +248,7 @@ static void set_who(FtpSession *session)
         if (config->netrc_file)
             curl_easy_setopt(easy, CURLOPT_NETRC_FILE, config->netrc_file);
     }
-    if (config->user)
+    if (config->user && !user_in_url(config))
         curl_easy_setopt(easy, CURLOPT_USERNAME, config->user);
     if (config->password)
         curl_easy_setopt(easy, CURLOPT_PASSWORD, config->password);
@@ -360,8 +366,11 @@ char *ftp_session_url(const FtpSession *session, const char *path)
 {
     const FtpConfig *config = session->config;
     gboolean six = strchr(config->host, ':') != NULL;
-    return g_strdup_printf("%s://%s%s%s:%u/%s", config->tls == FTP_TLS_IMPLICIT ? "ftps" : "ftp", six ? "[" : "",
-                           config->host, six ? "]" : "", ftp_config_port(config), path);
+    g_autofree char *user = user_in_url(config) ? g_uri_escape_string(config->user, NULL, FALSE) : NULL;
+
+    return g_strdup_printf("%s://%s%s%s%s%s:%u/%s", config->tls == FTP_TLS_IMPLICIT ? "ftps" : "ftp", user ? user : "",
+                           user ? "@" : "", six ? "[" : "", config->host, six ? "]" : "", ftp_config_port(config),
+                           path);
 }
 
 void ftp_session_reset_operation(FtpSession *session)
