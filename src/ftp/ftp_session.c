@@ -11,9 +11,11 @@
 #include "ftp_transfer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 FtpSession *ftp_session_new(const FtpConfig *config, FtpServer *server, Stats *stats)
 {
@@ -151,8 +153,19 @@ void ftp_session_apply_cut(FtpSession *session)
     const FtpExchange *last = ftp_transcript_last(session->transcript);
     if (!last || last->preliminary == 0 || last->code != 0)
         return; /* the transfer has not begun, or is over */
-    shutdown(session->data_fd, SHUT_RD);
     session->was_cut = TRUE;
+    /* libcurl is left with a socket at its end of file, so that it closes it and reads the reply. The real one is
+     * closed with bytes unread, and TCP resets it: the server stops at once. Only shut down for reading, it would go on
+     * as long as libcurl empties the socket as fast as the server fills it. */
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+        shutdown(session->data_fd, SHUT_RD);
+        return;
+    }
+    close(pair[1]);
+    if (dup3(pair[0], session->data_fd, O_CLOEXEC) < 0)
+        shutdown(session->data_fd, SHUT_RD);
+    close(pair[0]);
 }
 
 /* How long to wait for the sockets. libcurl 7.88, over TLS, starts the connection to the address of an EPSV or PASV
@@ -165,6 +178,22 @@ static int wait_ms(const FtpSession *session)
     if (announced && session->data_fd < 0)
         return 1;
     return bound_slice(session->bound, session->data_deadline != 0 ? 100 : 1000);
+}
+
+/* Waits for the sockets, or for a wake. While the TLS handshake of a data connection is under way, libcurl 7.88 asks
+ * for that socket only; but a server begins its part of the handshake when it has been sent the command of the
+ * transfer, and before that replies are to come on the control connection. They wake us, too: unless the last one that
+ * did so was not read, which would make this loop spin. */
+static void wait_for_sockets(FtpSession *session)
+{
+    const FtpExchange *last = ftp_transcript_last(session->transcript);
+    gboolean expects = session->config->tls != FTP_TLS_OFF && session->data_fd >= 0 && session->control_fd >= 0 &&
+                       last && last->code == 0 && last->preliminary == 0;
+    gboolean look = expects && !(session->reply_seen && session->reply_seen_at == session->consumed);
+    struct curl_waitfd control = {.fd = session->control_fd, .events = CURL_WAIT_POLLIN};
+    curl_multi_poll(session->multi, &control, look ? 1 : 0, wait_ms(session), NULL);
+    session->reply_seen = look && control.revents != 0;
+    session->reply_seen_at = session->consumed;
 }
 
 static CURLcode run(FtpSession *session)
@@ -192,7 +221,7 @@ static CURLcode run(FtpSession *session)
             break;
         }
         ftp_session_apply_cut(session);
-        curl_multi_poll(session->multi, NULL, 0, wait_ms(session), NULL);
+        wait_for_sockets(session);
     }
     if (result != CURLE_OK && session->stop_error != 0 && session->control_fd >= 0)
         shutdown(session->control_fd, SHUT_RDWR);

@@ -107,9 +107,8 @@ static size_t retrieve_write(char *bytes, size_t size, size_t n, void *data)
     work->skip -= (gint64)skipped;
     if (work->enough || ftp_transfer_is_cut(session->transfer)) {
         work->enough = TRUE;
-        ftp_transfer_cut(session->transfer);
         ftp_session_apply_cut(session);
-        return length; /* what was on its way when we cut */
+        return length; /* what libcurl had read already when we cut */
     }
     if (length > skipped) {
         int answer = work->sink(bytes + skipped, length - skipped, work->data);

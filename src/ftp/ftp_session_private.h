@@ -45,11 +45,13 @@ struct FtpSession {
     FtpTransfer *transfer;
     gboolean certificate_seen; /* in the data connection's TLS handshake: it resumed no session */
     gboolean uploading;        /* it is a STOR or APPE */
-    gboolean was_cut;          /* the data socket was shut down for reading */
+    gboolean was_cut;          /* the data socket was taken away from libcurl */
     guint64 received;        /* bytes on the control connection when the last line of a reply was read; 0: not known */
     guint64 consumed;        /* bytes of all those lines */
     gboolean out_of_step;    /* a reply came that belongs to no command: those that follow can't be believed */
     gboolean awaiting_reply; /* a command was sent whose reply has not come */
+    gboolean reply_seen;     /* the control connection has woken the loop ... */
+    guint64 reply_seen_at;   /* ... when `consumed` was this */
 
     /* the result of the last operation */
     CURLcode result;
@@ -86,7 +88,7 @@ int ftp_session_perform(FtpSession *session, const Bound *bound);
 /* Called from libcurl's callbacks and from the loop: TRUE when the operation is to end, stop_error says why. */
 gboolean ftp_session_should_stop(FtpSession *session);
 
-/* Shuts the data socket down for reading when a cut was asked for and the transfer is under way (DESIGN fact 2). */
+/* Ends the data connection when a cut was asked for and the transfer is under way (DESIGN fact 2). */
 void ftp_session_apply_cut(FtpSession *session);
 
 /* ---- ftp_session_data.c ---- */
