@@ -15,6 +15,11 @@ typedef enum {
     STATS_CACHE_MISSES,
     STATS_UPLOADS, /* files that the server acknowledged */
     STATS_RETRIES,
+    STATS_PREFETCHED_LISTINGS, /* directories listed before anybody asked; of them used */
+    STATS_PREFETCHED_LISTINGS_USED,
+    STATS_PREFETCHED_FILES, /* small files likewise */
+    STATS_PREFETCHED_FILES_USED,
+    STATS_PREFETCHED_BYTES, /* of these files */
     STATS_ERRORS,
     STATS_N
 } StatsCounter;

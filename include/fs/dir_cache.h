@@ -23,6 +23,10 @@ typedef struct DirBuilder DirBuilder;
 int dir_builder_add(DirBuilder *builder, const ListEntry *entry);
 void dir_builder_restart(DirBuilder *builder);
 
+/* TRUE when nobody asked for this listing yet (dir_cache_load_ahead()). */
+gboolean dir_builder_is_ahead(const DirBuilder *builder);
+guint dir_builder_size(const DirBuilder *builder);
+
 /* Fills the builder with the directory `path` ("/", "/a/b"); 0 or -errno. Runs without a lock. */
 typedef int (*DirLoadFunc)(const char *path, const Bound *bound, DirBuilder *builder, gpointer data);
 
@@ -51,6 +55,13 @@ int dir_cache_lookup(DirCache *cache, const char *path, gint64 max_age, FtpAttr 
 
 /* TRUE when a fresh listing of the directory is there, so that readdir needs no network. */
 gboolean dir_cache_has_listing(DirCache *cache, const char *path);
+
+/* The listing when it is there and fresh, else NULL. The caller unrefs it. Does not count as a use of it. */
+DirListing *dir_cache_peek(DirCache *cache, const char *path);
+
+/* Loads a directory that nobody has asked for yet, on this thread. Who asks meanwhile waits for it and, when it fails,
+ * loads the directory himself. -EEXIST when there is a fresh listing, or a load is under way. */
+int dir_cache_load_ahead(DirCache *cache, const Bound *bound, const char *path);
 
 /* A stamp to be taken before one name is asked for at the server, and given with the answer: an answer that is older
  * than a change is not stored. */

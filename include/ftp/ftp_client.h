@@ -25,7 +25,8 @@ typedef struct FtpClient FtpClient;
 typedef enum {
     FTP_PRIORITY_PERSON,   /* somebody waits for this metadata */
     FTP_PRIORITY_TRANSFER, /* a file's bytes that somebody reads or writes */
-    FTP_PRIORITY_AHEAD,    /* nobody asked for it yet */
+    FTP_PRIORITY_AHEAD,    /* nobody asked for it yet: never waits for a session, -EBUSY when no connected one can be
+                              spared now; and is not tried twice */
 } FtpPriority;
 
 typedef struct {
@@ -143,6 +144,10 @@ typedef struct {
 } FtpClientState;
 
 void ftp_client_state(FtpClient *client, FtpClientState *ret);
+
+/* Logs one more session in, for calls with FTP_PRIORITY_AHEAD. 0, -EBUSY when there are as many as may be, or why it
+ * can't be done. */
+int ftp_client_open_ahead(FtpClient *client, const Bound *bound);
 
 /* The last sentence of the log about data connections ("... was refused; using active mode ..."), NULL while there is
  * none. Owned by the caller. Thread-safe. */

@@ -24,6 +24,11 @@ static const char *const counter_names[STATS_N] = {
     [STATS_CACHE_MISSES] = "cache_misses",
     [STATS_UPLOADS] = "uploads",
     [STATS_RETRIES] = "retries",
+    [STATS_PREFETCHED_LISTINGS] = "prefetched_listings",
+    [STATS_PREFETCHED_LISTINGS_USED] = "prefetched_listings_used",
+    [STATS_PREFETCHED_FILES] = "prefetched_files",
+    [STATS_PREFETCHED_FILES_USED] = "prefetched_files_used",
+    [STATS_PREFETCHED_BYTES] = "prefetched_bytes",
     [STATS_ERRORS] = "errors",
 };
 

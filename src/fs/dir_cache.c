@@ -127,13 +127,16 @@ static void store_listing(DirCache *cache, Dir *dir, const Flight *flight, DirLi
 }
 
 /* Runs the load function on this thread; the lock is held before and after it. */
-static int run_load(DirCache *cache, const Bound *bound, const char *path, Flight *flight, DirListing **ret)
+static int run_load(DirCache *cache, const Bound *bound, const char *path, gboolean ahead, Flight *flight,
+                    DirListing **ret)
 {
     g_autoptr(DirBuilder) builder = dir_builder_new(cache->config.max_bytes);
 
     g_mutex_unlock(&cache->lock);
+    if (ahead)
+        dir_builder_set_ahead(builder);
     int r = cache->load(path, bound, builder, cache->data);
-    gboolean abandoned = r < 0 && bound_check(bound) != 0;
+    gboolean abandoned = r < 0 && (ahead || bound_check(bound) != 0);
     g_autoptr(DirListing) listing = r < 0 ? NULL : dir_builder_finish(builder);
     g_mutex_lock(&cache->lock);
 
@@ -184,7 +187,7 @@ static int list_locked(DirCache *cache, const Bound *bound, const char *path, gi
         }
         Flight *flight = dir->flight;
         if (!flight)
-            return run_load(cache, bound, path, flight_new(cache, dir, now), ret);
+            return run_load(cache, bound, path, FALSE, flight_new(cache, dir, now), ret);
         flight->refs++;
         int r = await_flight(cache, bound, flight);
         gboolean good = r < 0 || (!flight->abandoned && (max_age < 0 || asked - flight->began <= max_age));
@@ -208,6 +211,27 @@ int dir_cache_list_since(DirCache *cache, const Bound *bound, const char *path, 
 int dir_cache_list(DirCache *cache, const Bound *bound, const char *path, DirListing **ret)
 {
     return dir_cache_list_since(cache, bound, path, -1, ret);
+}
+
+int dir_cache_load_ahead(DirCache *cache, const Bound *bound, const char *path)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&cache->lock);
+    g_autoptr(DirListing) listing = NULL;
+    gint64 now = g_get_monotonic_time();
+    Dir *dir = dir_table_find(cache->table, path);
+
+    if (dir && (dir->flight || is_fresh(cache, dir, -1, now)))
+        return -EEXIST;
+    dir = dir_table_get(cache->table, path);
+    return run_load(cache, bound, path, TRUE, flight_new(cache, dir, now), &listing);
+}
+
+DirListing *dir_cache_peek(DirCache *cache, const char *path)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&cache->lock);
+    Dir *dir = dir_table_find(cache->table, path);
+
+    return dir && is_fresh(cache, dir, -1, g_get_monotonic_time()) ? dir_listing_ref(dir->listing) : NULL;
 }
 
 gboolean dir_cache_has_listing(DirCache *cache, const char *path)

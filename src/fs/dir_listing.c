@@ -28,6 +28,7 @@ struct DirListing {
 
 struct DirBuilder {
     gsize max_bytes;
+    gboolean ahead;
     GArray *records; /* Record */
     GByteArray *strings;
 };
@@ -54,6 +55,21 @@ DirBuilder *dir_builder_new(gsize max_bytes)
     builder->max_bytes = MIN(max_bytes, (gsize)G_MAXUINT32 - 1);
     dir_builder_clear(builder);
     return builder;
+}
+
+void dir_builder_set_ahead(DirBuilder *builder)
+{
+    builder->ahead = TRUE;
+}
+
+gboolean dir_builder_is_ahead(const DirBuilder *builder)
+{
+    return builder->ahead;
+}
+
+guint dir_builder_size(const DirBuilder *builder)
+{
+    return builder->records->len;
 }
 
 void dir_builder_free(DirBuilder *builder)

@@ -6,6 +6,7 @@
 
 /* A builder that takes at most `max_bytes` (names, records and index together). */
 DirBuilder *dir_builder_new(gsize max_bytes);
+void dir_builder_set_ahead(DirBuilder *builder);
 void dir_builder_free(DirBuilder *builder);
 
 /* The listing of what was added; the builder is empty after it. Never NULL. */

@@ -11,6 +11,17 @@
 #define STATFS_TTL   (60 * G_USEC_PER_SEC)
 #define STATFS_BOUND 2.0 /* seconds */
 
+/* One session is left to persons and one to transfers. With a single one there is nothing to spare; without a cache
+ * there is nothing to know before it is asked for. */
+static guint ahead_threads(const Options *options)
+{
+    guint connections = options->ftp->connections;
+
+    if (!options->prefetch || !options->cache || options->cache_ttl <= 0 || connections < 2)
+        return 0;
+    return MAX(connections, 3) - 2;
+}
+
 Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **error)
 {
     g_autoptr(Fs) fs = g_new0(Fs, 1);
@@ -22,6 +33,8 @@ Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **err
     fs->dirs = g_hash_table_new_full(NULL, NULL, (GDestroyNotify)open_dir_free, NULL);
     g_mutex_init(&fs->lock);
     fs->tree = tree_new(options, client, stats);
+    fs->queue = ahead_queue_new(client, ahead_threads(options));
+    fs->dir_ahead = dir_ahead_new(fs->queue, tree_cache(fs->tree), stats);
     fs->files = open_files_new(options, client, fs->tree, stats, error);
     return fs->files ? g_steal_pointer(&fs) : NULL;
 }
@@ -61,9 +74,12 @@ void fs_free(Fs *fs)
     g_atomic_int_set(&fs->ending, TRUE);
     if (fs->tidy)
         g_thread_join(fs->tidy);
+    ahead_queue_stop(fs->queue);
     if (fs->files)
         open_files_free(fs->files);
     g_hash_table_unref(fs->dirs); /* an unmount may overtake the kernel's last releasedir */
+    dir_ahead_free(fs->dir_ahead);
+    ahead_queue_free(fs->queue);
     tree_free(fs->tree);
     g_mutex_clear(&fs->lock);
     g_free(fs);

@@ -244,6 +244,8 @@ static int op_opendir(const char *path, struct fuse_file_info *fi)
 {
     OpenDir *dir = g_new0(OpenDir, 1);
     Bound bound = call_bound();
+
+    dir_ahead_visit(this_fs()->dir_ahead, path);
     int r = tree_list(this_fs()->tree, &bound, path, &dir->listing);
 
     if (r < 0) {

@@ -2,6 +2,7 @@
 /* The parts of a mount, for fs.c and fs_ops.c. */
 #pragma once
 
+#include "dir_ahead.h"
 #include "fs/fs.h"
 #include "fs/open_file.h"
 #include "fs/tree.h"
@@ -14,6 +15,8 @@ struct Fs {
     Stats *stats;
     Tree *tree;
     OpenFiles *files;
+    AheadQueue *queue;
+    DirAhead *dir_ahead;
     gint invalidating; /* atomic: invalidations that wait for the kernel now */
     GMutex lock;       /* guards what follows */
     gint64 available;  /* bytes free on the server, or -1 */

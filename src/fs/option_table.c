@@ -95,7 +95,7 @@ static const OptionSpec table[] = {
     TEXT("bind", "ADDRESS|INTERFACE", GROUP_MODE, FTP(bind), .help = "connect from this address or interface"),
     FLAG("ipv4", GROUP_MODE, FTP(family), .value = FTP_FAMILY_IPV4, .help = "use IPv4 only"),
     FLAG("ipv6", GROUP_MODE, FTP(family), .value = FTP_FAMILY_IPV6, .help = "use IPv6 only"),
-    NUMBER("connections", "N", GROUP_MODE, 1, 64, FTP(connections), .default_text = "6",
+    NUMBER("connections", "N", GROUP_MODE, 1, 64, FTP(connections), .default_text = "10",
            .help = "at most so many control connections"),
     SECONDS("keepalive", GROUP_MODE, 0, FTP(keepalive), .default_text = "60",
             .help = "TCP keep-alive of idle connections; 0 is off"),
@@ -186,7 +186,7 @@ static const OptionSpec table[] = {
      .help = "at most so many bytes ahead of a reader"},
     NUMBER("streams", "N", GROUP_CACHE, 1, 64, OPT(streams), .default_text = "4",
            .help = "places of one file that are read at the same time"),
-    SWITCH("prefetch", GROUP_CACHE, OPT(prefetch), .default_text = "off",
+    SWITCH("prefetch", GROUP_CACHE, OPT(prefetch), .default_text = "on",
            .help = "list and fetch ahead of one who walks the tree"),
 
     /* write */

@@ -41,6 +41,7 @@ static Options *options_new(void)
     options->hidden = TRUE;
     options->cache = TRUE;
     options->cache_ttl = 60;
+    options->prefetch = TRUE;
     options->negative_ttl = 5;
     options->read_ahead = 8 * 1024 * 1024;
     options->streams = 4;

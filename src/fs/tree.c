@@ -14,7 +14,8 @@
 /* What all listings together may take: about a million names. */
 #define CACHE_MAX_BYTES ((gsize)96 << 20)
 
-#define BLOCK_SIZE 4096
+#define BLOCK_SIZE        4096
+#define AHEAD_MAX_ENTRIES 10000
 
 Tree *tree_new(const Options *options, FtpClient *client, Stats *stats)
 {
@@ -97,6 +98,9 @@ int tree_may_make(const char *path)
 
 static int load_entry(const ListEntry *entry, gpointer data)
 {
+    /* A huge directory is not listed before somebody wants it: he would wait for it with other things. */
+    if (dir_builder_is_ahead(data) && dir_builder_size(data) >= AHEAD_MAX_ENTRIES)
+        return -ECANCELED;
     return dir_builder_add(data, entry);
 }
 
@@ -126,8 +130,12 @@ int tree_load(const char *path, const Bound *bound, DirBuilder *builder, gpointe
     FtpCall call = tree_call(bound);
     int r = ftp_client_path(tree->client, path, &remote);
 
+    if (dir_builder_is_ahead(builder))
+        call.priority = FTP_PRIORITY_AHEAD;
     if (r == 0)
         r = ftp_client_list(tree->client, &call, remote, load_entry, load_restart, builder);
+    if (dir_builder_is_ahead(builder))
+        return r;
     if (r == -EREMOTEIO || r == -ENOENT)
         r = explain_refused_load(tree, bound, path);
     return r;

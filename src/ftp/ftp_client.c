@@ -139,7 +139,7 @@ static int after_failure(FtpClient *client, const FtpCall *call, FtpWork *work, 
     gint64 now = g_get_monotonic_time();
 
     if (failure == FTP_FAILURE_PERMANENT || failure == FTP_FAILURE_STOPPED || failure == FTP_FAILURE_NONE ||
-        work->final)
+        work->final || call->priority == FTP_PRIORITY_AHEAD)
         return error;
     if (failure == FTP_FAILURE_DATA && verdict == FTP_MODE_TRY_NOW)
         return bound_check(call->bound);
@@ -194,12 +194,27 @@ int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work)
         if (failure == FTP_FAILURE_DATA)
             verdict = ftp_mode_after_failure(client->server, client->config, &trouble.mode, session, why);
         ftp_pool_give(client->pool, session);
-        if (failure != FTP_FAILURE_PERMANENT && failure != FTP_FAILURE_STOPPED)
+        if (failure != FTP_FAILURE_PERMANENT && failure != FTP_FAILURE_STOPPED && call->priority != FTP_PRIORITY_AHEAD)
             stats_set_last_error(client->stats, why);
         error = after_failure(client, call, work, &trouble, failure, verdict, reused, others, error);
         if (error < 0)
             return error;
     }
+}
+
+int ftp_client_open_ahead(FtpClient *client, const Bound *bound)
+{
+    FtpSession *session = NULL;
+    int error = ftp_pool_take_new(client->pool, &session);
+    if (error < 0)
+        return error;
+    error = ftp_session_open(session, bound);
+    if (error < 0 && ftp_session_failure(session) == FTP_FAILURE_BUSY) {
+        ftp_pool_learn_busy(client->pool);
+        error = -EBUSY;
+    }
+    ftp_pool_give(client->pool, session);
+    return error;
 }
 
 /* ---- The login at the start ---- */

@@ -17,7 +17,7 @@ FtpConfig *ftp_config_new(void)
     config->eprt = FTP_SWITCH_AUTO;
     config->pasv_address = FTP_PASV_ADDRESS_AUTO;
     config->family = FTP_FAMILY_ANY;
-    config->connections = 6;
+    config->connections = 10;
     config->keepalive = 60;
     config->tcp_nodelay = TRUE;
     config->connect_timeout = 10;

@@ -93,19 +93,44 @@ static guint share(const FtpPool *pool, FtpPriority priority)
     return pool->limit - 2;
 }
 
-static FtpSession *find_idle(FtpPool *pool, char type)
+/* What nobody asked for yet takes what is idle, and never the last session that is left to persons. */
+static gboolean may_take_ahead(const FtpPool *pool)
+{
+    guint left = open_sessions(pool);
+    for (GList *item = pool->leases.head; item; item = item->next)
+        if (((Lease *)item->data)->priority == FTP_PRIORITY_AHEAD)
+            left--;
+    return pool->waiters.length == 0 && left >= 2;
+}
+
+static FtpSession *find_idle(FtpPool *pool, FtpPriority priority, char type)
 {
     GList *found = NULL;
+    if (priority == FTP_PRIORITY_AHEAD && !may_take_ahead(pool))
+        return NULL;
     for (GList *item = pool->idle.head; item && !found; item = item->next)
         if (type == 0 || ftp_session_type(item->data) == type || ftp_session_type(item->data) == 0)
             found = item;
     /* Listings and files switch the transfer type, a round trip each time: they get sessions of their own. */
-    if (!found && open_sessions(pool) >= MIN(pool->limit, 2))
+    guint enough = priority == FTP_PRIORITY_AHEAD ? pool->limit : MIN(pool->limit, 2);
+    if (!found && open_sessions(pool) >= enough)
         found = pool->idle.head;
     if (!found)
         return NULL;
     FtpSession *session = found->data;
     g_queue_delete_link(&pool->idle, found);
+    return session;
+}
+
+static FtpSession *lease(FtpPool *pool, FtpSession *session, FtpPriority priority, FtpTransfer *transfer)
+{
+    Lease *lease = g_new0(Lease, 1);
+    lease->session = session;
+    lease->priority = priority;
+    lease->transfer = transfer ? ftp_transfer_ref(transfer) : NULL;
+    if (transfer)
+        ftp_transfer_unwant(transfer);
+    g_queue_push_tail(&pool->leases, lease);
     return session;
 }
 
@@ -117,17 +142,30 @@ static FtpSession *try_take(FtpPool *pool, FtpPriority priority, char type, FtpT
     }
     if (pool->leases.length >= share(pool, priority))
         return NULL;
-    FtpSession *session = find_idle(pool, type);
-    if (!session)
+    FtpSession *session = find_idle(pool, priority, type);
+    if (!session && priority != FTP_PRIORITY_AHEAD)
         session = ftp_session_new(pool->config, pool->server, pool->stats);
-    Lease *lease = g_new0(Lease, 1);
-    lease->session = session;
-    lease->priority = priority;
-    lease->transfer = transfer ? ftp_transfer_ref(transfer) : NULL;
-    if (transfer)
-        ftp_transfer_unwant(transfer);
-    g_queue_push_tail(&pool->leases, lease);
-    return session;
+    return session ? lease(pool, session, priority, transfer) : NULL;
+}
+
+static int take_ahead(FtpPool *pool, char type, FtpTransfer *transfer, FtpSession **ret)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->lock);
+    FtpSession *session = pool->stopped ? NULL : try_take(pool, FTP_PRIORITY_AHEAD, type, transfer);
+    if (!session)
+        return -EBUSY;
+    *ret = session;
+    return 0;
+}
+
+int ftp_pool_take_new(FtpPool *pool, FtpSession **ret)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->lock);
+    if (pool->stopped || !g_queue_is_empty(&pool->waiters) || open_sessions(pool) >= pool->limit ||
+        pool->leases.length >= share(pool, FTP_PRIORITY_AHEAD))
+        return -EBUSY;
+    *ret = lease(pool, ftp_session_new(pool->config, pool->server, pool->stats), FTP_PRIORITY_AHEAD, NULL);
+    return 0;
 }
 
 static FtpTransfer *find_victim(FtpPool *pool, FtpPriority priority)
@@ -162,6 +200,8 @@ int ftp_pool_take(FtpPool *pool, const FtpCall *call, char type, FtpTransfer *tr
     FtpSession *session = NULL;
     int error = 0;
 
+    if (call->priority == FTP_PRIORITY_AHEAD)
+        return take_ahead(pool, type, transfer, ret);
     g_mutex_lock(&pool->lock);
     queue_waiter(pool, &waiter);
     while (error == 0) {

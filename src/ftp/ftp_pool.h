@@ -21,9 +21,14 @@ void ftp_pool_stop(FtpPool *pool);
 
 /* A session, not necessarily connected. `type` is the transfer type that it will need: 'A' for listings, 'I' for files,
  * 0 where it does not matter. `transfer` (may be NULL) can be asked to give it up. 0, -EINTR, -ETIMEDOUT or, after
- * ftp_pool_stop(), -EIO. */
+ * ftp_pool_stop(), -EIO. With FTP_PRIORITY_AHEAD it does not wait, and gets no session that is not connected yet:
+ * -EBUSY when there is none to spare now. */
 int ftp_pool_take(FtpPool *pool, const FtpCall *call, char type, FtpTransfer *transfer, FtpSession **ret);
 void ftp_pool_give(FtpPool *pool, FtpSession *session);
+
+/* A session that is not connected, to be logged in for work that nobody asked for yet; -EBUSY when there may be no
+ * more, or somebody waits. */
+int ftp_pool_take_new(FtpPool *pool, FtpSession **ret);
 
 /* A login was refused because there are too many. TRUE when others are open, so that waiting for one of them helps. */
 gboolean ftp_pool_learn_busy(FtpPool *pool);

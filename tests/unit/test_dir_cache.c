@@ -647,6 +647,57 @@ static void test_interrupted_waiter(void)
     fixture_free(f);
 }
 
+static gpointer load_ahead(gpointer data)
+{
+    Reader *reader = data;
+
+    reader->result = dir_cache_load_ahead(reader->f->cache, NULL, "/d");
+    return NULL;
+}
+
+/* A load that nobody had asked for fails: the one who waits for it is not told so, but loads the directory himself. */
+static void test_load_ahead_fails(void)
+{
+    Fixture *f = fixture_new(LONG_TTL, 1 << 20);
+    Reader ahead = {.f = f}, second = {.f = f};
+
+    add_name(f, "a");
+    f->server.closed = TRUE;
+    f->server.error = -EBUSY;
+    GThread *a = g_thread_new("ahead", load_ahead, &ahead);
+    await_waiting(&f->server, 1);
+    g_assert_cmpint(dir_cache_load_ahead(f->cache, NULL, "/d"), ==, -EEXIST);
+    GThread *b = g_thread_new("second", read_dir, &second);
+    open_server(&f->server);
+    g_thread_join(a);
+    g_assert_cmpint(ahead.result, ==, -EBUSY);
+    g_mutex_lock(&f->server.lock);
+    f->server.error = 0;
+    g_mutex_unlock(&f->server.lock);
+    g_thread_join(b);
+    if (second.result != 0) /* it came late, and had its own answer from a server that still failed */
+        g_assert_cmpint(second.result, ==, -EBUSY);
+    g_assert_cmpint(dir_cache_load_ahead(f->cache, NULL, "/d"), ==, second.result == 0 ? -EEXIST : 0);
+    g_assert_cmpint(dir_cache_load_ahead(f->cache, NULL, "/d"), ==, -EEXIST);
+    fixture_free(f);
+}
+
+static void test_peek(void)
+{
+    Fixture *f = fixture_new(LONG_TTL, 1 << 20);
+    g_autoptr(DirListing) listing = NULL;
+
+    add_name(f, "a");
+    g_assert_null(dir_cache_peek(f->cache, "/d"));
+    g_assert_cmpuint(f->server.loads, ==, 0);
+    g_assert_cmpint(dir_cache_load_ahead(f->cache, NULL, "/d"), ==, 0);
+    listing = dir_cache_peek(f->cache, "/d");
+    g_assert_nonnull(listing);
+    assert_names(f, "/d", "a");
+    g_assert_cmpuint(f->server.loads, ==, 1);
+    fixture_free(f);
+}
+
 static gpointer churn(gpointer data)
 {
     Fixture *f = data;
@@ -709,6 +760,8 @@ int main(int argc, char **argv)
     g_test_add_func("/dir_cache/one_load_for_many", test_one_load_for_many);
     g_test_add_func("/dir_cache/interrupted_loader", test_interrupted_loader);
     g_test_add_func("/dir_cache/interrupted_waiter", test_interrupted_waiter);
+    g_test_add_func("/dir_cache/load_ahead_fails", test_load_ahead_fails);
+    g_test_add_func("/dir_cache/peek", test_peek);
     g_test_add_func("/dir_cache/churn", test_churn);
     return g_test_run();
 }

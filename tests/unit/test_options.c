@@ -75,7 +75,7 @@ static void test_defaults(void)
     g_assert_null(o->ftp->password);
     g_assert_cmpuint(ftp_config_port(o->ftp), ==, 21);
     g_assert_cmpint(o->ftp->mode, ==, FTP_MODE_AUTO);
-    g_assert_cmpuint(o->ftp->connections, ==, 6);
+    g_assert_cmpuint(o->ftp->connections, ==, 10);
     g_assert_cmpuint(o->ftp->keepalive, ==, 60);
     g_assert_cmpuint(o->ftp->connect_timeout, ==, 10);
     g_assert_cmpuint(o->ftp->timeout, ==, 30);
@@ -84,7 +84,8 @@ static void test_defaults(void)
     g_assert_cmpint(o->ftp->tls, ==, FTP_TLS_OFF);
     g_assert_true(o->ftp->tls_data && o->ftp->tls_verify_peer && o->ftp->tls_verify_host);
     g_assert_true(o->symlinks && o->hidden && o->cache);
-    g_assert_false(o->prefetch || o->read_only || o->foreground || o->debug || o->single_threaded || o->verbose);
+    g_assert_true(o->prefetch);
+    g_assert_false(o->read_only || o->foreground || o->debug || o->single_threaded || o->verbose);
     g_assert_cmpuint(o->cache_ttl, ==, 60);
     g_assert_cmpuint(o->negative_ttl, ==, 5);
     g_assert_cmpuint(o->read_ahead, ==, 8 << 20);
@@ -107,7 +108,7 @@ static void test_values(void)
               "-o cacert=/c,capath=/d,cert=/e,key=/f,ciphers=A:B,user=joe,credentials=/g,netrc=/h,password_stdin "
               "-o uid=1,gid=2,umask=022,fmask=0111,dmask=7,charset=ISO-8859-1,listing=stat,list_command='LIST -la' "
               "-o timezone=UTC,symlinks=off,hidden=no,cache=off,cache_ttl=0,negative_ttl=1,read_ahead=64k,streams=1 "
-              "-o prefetch=on,upload=direct,spool=/s,spool_max=2G,ro -f -s -v");
+              "-o prefetch=off,upload=direct,spool=/s,spool_max=2G,ro -f -s -v");
 
     g_assert_cmpint(o->ftp->mode, ==, FTP_MODE_ACTIVE);
     g_assert_cmpint(o->ftp->epsv, ==, FTP_SWITCH_OFF);
@@ -154,7 +155,7 @@ static void test_values(void)
     g_assert_cmpuint(o->negative_ttl, ==, 1);
     g_assert_cmpuint(o->read_ahead, ==, 65536);
     g_assert_cmpuint(o->streams, ==, 1);
-    g_assert_true(o->prefetch);
+    g_assert_false(o->prefetch);
     g_assert_cmpint(o->upload, ==, UPLOAD_DIRECT);
     g_assert_cmpstr(o->spool, ==, "/s");
     g_assert_cmpint(o->spool_max, ==, G_GINT64_CONSTANT(2) << 30);
