@@ -6,10 +6,12 @@
  * starts its threads when FUSE calls its init. After the loop everything is taken down in the reverse order.
  */
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/stats.h"
 #include "fs/check.h"
 #include "fs/credentials.h"
 #include "fs/fs.h"
+#include "fs/mount_table.h"
 #include "fs/options.h"
 #include "fs/status.h"
 #include "ftp/ftp_client.h"
@@ -61,6 +63,8 @@ static int check_mountpoint(const Options *options)
             text = g_strdup_printf("the mountpoint %s can't be used: %s", options->mountpoint, g_strerror(problem));
     } else if (!S_ISDIR(st.st_mode)) {
         text = g_strdup_printf("the mountpoint %s is not a directory", options->mountpoint);
+    } else if (mount_table_has("/proc/self/mountinfo", options->source, options->mountpoint)) {
+        text = g_strdup_printf("%s is mounted at %s already", options->source, options->mountpoint);
     }
     return text != NULL ? complain(text, EXIT_MOUNT) : EXIT_OK;
 }
@@ -89,8 +93,10 @@ static int serve(struct fuse *fuse, const Options *options, Log *log)
     }
     if (!options->foreground)
         log_to_syslog(log);
+    notify_service("READY=1");
     umask(0);                         /* modes come from the kernel, which has applied the caller's umask */
     int result = loop(fuse, options); /* the number of a signal when one ended it: that is a clean end */
+    notify_service("STOPPING=1");
     fuse_remove_signal_handlers(fuse_get_session(fuse));
     if (result >= 0)
         return EXIT_OK;

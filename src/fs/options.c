@@ -14,6 +14,7 @@
 #include "option_value.h"
 
 #include <fuse.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -431,6 +432,19 @@ static void scrub(int argc, char **argv)
     }
 }
 
+/* mount.fuse3 sets HOME to /root where there is none, also for an ordinary user. The spool and netrc need the true one.
+ */
+static void settle_home(void)
+{
+    const char *home = g_getenv("HOME");
+
+    if (geteuid() == 0 || (home != NULL && access(home, W_OK | X_OK) == 0))
+        return;
+    const struct passwd *person = getpwuid(geteuid());
+    if (person != NULL && person->pw_dir != NULL && person->pw_dir[0] == '/')
+        g_setenv("HOME", person->pw_dir, TRUE);
+}
+
 Options *options_parse(int argc, char **argv, GError **error)
 {
     static const struct fuse_opt keys[] = {FUSE_OPT_KEY("-t ", KEY_TYPE), FUSE_OPT_KEY("-N ", KEY_NAMESPACE),
@@ -442,6 +456,7 @@ Options *options_parse(int argc, char **argv, GError **error)
     struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
     gboolean fine = FALSE;
 
+    settle_home();
     if (argc > 1 && (strcmp(argv[argc - 1], "-o") == 0))
         usage_error(error, "-o needs options behind it");
     else if (argc > 1 && parser.values.helper &&
