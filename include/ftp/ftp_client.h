@@ -149,6 +149,9 @@ void ftp_client_state(FtpClient *client, FtpClientState *ret);
  * can't be done. */
 int ftp_client_open_ahead(FtpClient *client, const Bound *bound);
 
+/* As FtpClientState.away: an operation that has just failed has waited as long as it may. */
+gboolean ftp_client_is_away(FtpClient *client);
+
 /* The last sentence of the log about data connections ("... was refused; using active mode ..."), NULL while there is
  * none. Owned by the caller. Thread-safe. */
 char *ftp_client_mode_note(FtpClient *client);

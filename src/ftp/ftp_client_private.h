@@ -6,15 +6,16 @@
 #include "base/name_codec.h"
 #include "ftp/ftp_client.h"
 #include "ftp_pool.h"
+#include "ftp_reach.h"
 
 struct FtpClient {
     const FtpConfig *config;
     Stats *stats;
     FtpServer *server;
     FtpPool *pool;
+    FtpReach *reach;
     NameCodec *codec;
     GTimeZone *zone;
-    gint away; /* atomic: the last try to connect or log in failed */
 };
 
 typedef struct FtpWork FtpWork;

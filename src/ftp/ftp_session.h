@@ -21,6 +21,10 @@ FtpSession *ftp_session_new(const FtpConfig *config, FtpServer *server, Stats *s
 /* Says QUIT (waiting a second at most) when `polite` and connected, and frees. */
 void ftp_session_free(FtpSession *session, gboolean polite);
 
+/* A connection that does not stand after `usec` is given up (as a timeout) when the session is opened; 0: after
+ * connect_timeout, as usual. What follows, the greeting and the login, has connect_timeout in both cases. */
+void ftp_session_set_hasty(FtpSession *session, gint64 usec);
+
 /* Connects and logs in when there is no living connection; sends what a new session needs (FEAT the first time, OPTS).
  * 0 or -errno; ftp_session_failure() and ftp_session_explain() tell more. */
 int ftp_session_open(FtpSession *session, const Bound *bound);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ftp_session.h"
+#include "ftp_session_wire.h"
 #include "tls_relay.h"
 
 #include <curl/curl.h>
@@ -30,6 +31,7 @@ struct FtpSession {
     gboolean connected; /* logged in, and nothing since that speaks against it */
     gboolean reused;    /* see ftp_session_was_reused() */
     GArray *connecting; /* curl_socket_t: open sockets while there is no control connection yet */
+    WireWatch wire;     /* see ftp_session_wire.h */
     int control_fd;     /* -1 when not connected */
     int data_fd;        /* of the operation that is running, or -1; owned by libcurl */
     int listen_fd;      /* in active mode, until the server has connected; or -1; owned by libcurl */
@@ -90,6 +92,14 @@ gboolean ftp_session_should_stop(FtpSession *session);
 
 /* Ends the data connection when a cut was asked for and the transfer is under way (DESIGN fact 2). */
 void ftp_session_apply_cut(FtpSession *session);
+
+/* ---- ftp_session_wire.c ---- */
+
+/* Before and after an operation: nothing is asked, nothing is known. */
+void ftp_session_wire_reset(FtpSession *session);
+
+/* From the loop: 0, or -errno when the operation is to end. */
+int ftp_session_wire_watch(FtpSession *session, gint64 now);
 
 /* ---- ftp_session_data.c ---- */
 

@@ -26,6 +26,8 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
             return CURL_SOCKET_BAD;
         }
     } else {
+        if (session->connecting->len == 0)
+            session->wire.connecting_at = g_get_monotonic_time();
         g_array_append_val(session->connecting, fd);
     }
     return fd;
