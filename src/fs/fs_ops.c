@@ -33,7 +33,7 @@ static gboolean is_interrupted(gpointer data)
 
 static Bound call_bound(void)
 {
-    return (Bound){.deadline = G_MAXINT64, .interrupted = is_interrupted};
+    return (Bound){.deadline = G_MAXINT64, .interrupted = is_interrupted, .began = g_get_monotonic_time()};
 }
 
 /* What the floors below use among themselves does not leave the house. */
