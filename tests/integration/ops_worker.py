@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Many programs at once, for tests of how long each waits.
 
-Reads a JSON list of [operation, path, ...] from its standard input, forks a child for each, says "ready", and lets all
-begin when a line comes. Each child that ends is told in a line of JSON: [index, seconds, errno name or ""]. The children
-are process group leaders; their pids stand in the "ready" line."""
+Reads a JSON list of [operation, path] from its standard input, forks a child for each, says their pids, and lets all
+begin when a line comes. Each child that ends is told in a line of JSON: [index, seconds, errno name or ""]. The first
+line of the output has their pids."""
 
 import errno
 import json
