@@ -282,7 +282,7 @@ int check_run(const Options *options, FILE *out)
 {
     const FtpConfig *ftp = options->ftp;
     FtpFamily family = ftp->family;
-    g_autoptr(CheckReport) report = check_report_new(out, options->check_json);
+    g_autoptr(CheckReport) report = check_report_new(out, options->json);
 
     gboolean good = ftp->proxy != NULL || check_connect(ftp, report, &family);
     if (good) {

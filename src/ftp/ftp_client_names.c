@@ -243,17 +243,28 @@ static int change_error(guint code)
     return code == 451 ? -EREMOTEIO : ftp_error_from_reply((int)code);
 }
 
+/* For --status: a change that the server refused, in its own words. */
+static void tell_refusal(FtpClient *client, const char *command, const char *reply)
+{
+    g_autofree char *text = g_strdup_printf("%s: %s", command, reply);
+    g_strdelimit(g_strchomp(text), "\r\n", ' ');
+    stats_set_last_error(client->stats, text);
+}
+
 /* Sends the commands; the last one's reply counts, or the first refusal. */
 static int change(FtpClient *client, const FtpCall *call, const char *const *commands, guint n, DoneFunc is_done,
                   const RemotePath *path, const RemotePath *other)
 {
     gboolean unsure = FALSE;
     for (guint tries = 1;; tries++) {
-        CommandWork work = {0};
+        g_autofree char *reply = NULL;
+        CommandWork work = {.ret_reply = &reply};
         int error = send_commands(client, call, &work, commands, n, TRUE);
         for (guint i = 0; error == 0 && i < n; i++)
             if (i == n - 1 || work.codes[i] >= 400)
                 error = change_error(work.codes[i]);
+        if (error < 0 && reply)
+            tell_refusal(client, commands[n - 1], reply);
         unsure |= work.work.unsure;
         if (error == 0 || !unsure || bound_check(call->bound) < 0)
             return error;
