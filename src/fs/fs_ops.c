@@ -218,7 +218,8 @@ static int op_getxattr(const char *path, const char *name, char *value, size_t s
 {
     g_autofree char *text = NULL;
 
-    if (g_str_has_prefix(name, "system."))
+    /* "Not here" and not "not this one": ls(1) then does not ask again for each file. */
+    if (!g_str_has_prefix(name, "user."))
         return -EOPNOTSUPP;
     if (g_str_has_prefix(name, "user.ftpfs."))
         text = fs_attribute(this_fs(), name);

@@ -109,9 +109,12 @@ void ftp_client_state(FtpClient *client, FtpClientState *ret)
     ret->data_resumed = handshakes == 0 ? -1 : handshakes == 1;
     gboolean mlsd = ftp_features_has(client->server->features, FTP_FEATURE_MLST) &&
                     !g_atomic_int_get(&client->server->mlsd_refused);
+    gboolean stat = client->config->listing == FTP_LISTING_AUTO && !client->config->list_command &&
+                    !g_atomic_int_get(&client->server->stat_refused);
     ret->listing = client->config->listing == FTP_LISTING_LIST           ? "LIST"
                    : client->config->listing == FTP_LISTING_STAT         ? "STAT"
                    : client->config->listing == FTP_LISTING_MLSD || mlsd ? "MLSD"
+                   : stat                                                ? "STAT"
                                                                          : "LIST";
 }
 

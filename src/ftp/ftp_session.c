@@ -46,6 +46,7 @@ static void tear_down(FtpSession *session)
     session->easy = NULL;
     session->control_fd = session->data_fd = session->listen_fd = -1;
     session->received = session->consumed = 0;
+    session->records = (FtpRecords){0};
     g_array_set_size(session->connecting, 0);
     session->connected = FALSE;
     session->prot_p = FALSE;
@@ -100,6 +101,13 @@ gboolean ftp_session_was_reused(const FtpSession *session)
 char ftp_session_type(const FtpSession *session)
 {
     return session->type;
+}
+
+FtpStep ftp_session_step(const FtpSession *session)
+{
+    if (session->config->tls != FTP_TLS_OFF && g_atomic_int_get(&session->server->tls_in_use))
+        return ftp_records_step(&session->records);
+    return session->received > session->consumed ? FTP_STEP_OUT : FTP_STEP_IN;
 }
 
 FtpFailure ftp_session_failure(const FtpSession *session)
@@ -338,6 +346,7 @@ static int log_in(FtpSession *session, const Bound *bound)
     curl_easy_getinfo(session->easy, CURLINFO_FTP_ENTRY_PATH, &home);
     const FtpExchange *greeting = ftp_transcript_get(session->transcript, 0);
     g_atomic_int_set(&session->server->changes_blanks, strstr(greeting->lines->str, "Pure-FTPd") != NULL);
+    g_atomic_int_set(&session->server->is_vsftpd, strstr(greeting->lines->str, "vsFTPd") != NULL);
     g_autofree char *text = greeting->command[0] == '\0' ? ftp_exchange_reply(greeting) : NULL;
     ftp_server_learn(session->server, session->config, home, text && strlen(text) > 4 ? text + 4 : "");
     g_atomic_int_set(&session->server->tls_in_use, ftp_transcript_find(session->transcript, "PBSZ") != NULL ||

@@ -11,6 +11,7 @@
 #include "base/stats.h"
 #include "ftp/ftp_client.h"
 #include "ftp_error.h"
+#include "ftp_records.h"
 #include "ftp_server.h"
 #include "ftp_transcript.h"
 
@@ -58,6 +59,11 @@ const FtpExchange *ftp_session_reply(const FtpSession *session, guint n);
 
 /* One command: 0, or what its reply means as -errno. */
 int ftp_session_command(FtpSession *session, const Bound *bound, const char *command);
+
+/* Whether everything that the server has sent so far belongs to the replies that were read: a name with a line end in
+ * it can end the reply to STAT early, and what is left would be taken for the reply to the next command.
+ * FTP_STEP_UNKNOWN over TLS, when the size of the records does not tell. */
+FtpStep ftp_session_step(const FtpSession *session);
 
 /* FALSE for a path that some server might take for a pattern, an option or two arguments, behind LIST or STAT. */
 gboolean ftp_path_is_plain(const RemotePath *path);

@@ -3,6 +3,7 @@
  * ftp_session_setup.c (libcurl's options). */
 #pragma once
 
+#include "ftp_records.h"
 #include "ftp_session.h"
 #include "ftp_session_wire.h"
 #include "tls_relay.h"
@@ -50,6 +51,7 @@ struct FtpSession {
     gboolean was_cut;          /* the data socket was taken away from libcurl */
     guint64 received;        /* bytes on the control connection when the last line of a reply was read; 0: not known */
     guint64 consumed;        /* bytes of all those lines */
+    FtpRecords records;      /* the same over TLS, for one command */
     gboolean out_of_step;    /* a reply came that belongs to no command: those that follow can't be believed */
     gboolean awaiting_reply; /* a command was sent whose reply has not come */
     gboolean reply_seen;     /* the control connection has woken the loop ... */
