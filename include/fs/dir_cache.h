@@ -53,9 +53,6 @@ int dir_cache_list_since(DirCache *cache, const Bound *bound, const char *path, 
 int dir_cache_lookup(DirCache *cache, const char *path, gint64 max_age, FtpAttr *ret, char **ret_target,
                      gint64 *ret_age);
 
-/* TRUE, and what the cache holds of a name, be it old. */
-gboolean dir_cache_attr(DirCache *cache, const char *path, FtpAttr *ret);
-
 /* TRUE when a fresh listing of the directory is there, so that readdir needs no network. */
 gboolean dir_cache_has_listing(DirCache *cache, const char *path);
 
@@ -71,6 +68,10 @@ int dir_cache_load_ahead(DirCache *cache, const Bound *bound, const char *path);
 guint64 dir_cache_stamp(DirCache *cache);
 void dir_cache_note(DirCache *cache, const char *path, const FtpAttr *attr, const char *target, guint64 stamp);
 void dir_cache_note_absent(DirCache *cache, const char *path, guint64 stamp);
+
+/* TRUE when the server told another size of the file than it had before, at most `within` µs ago: what the kernel was
+ * told before that is wrong. */
+gboolean dir_cache_resized(DirCache *cache, const char *path, gint64 within);
 
 /* Our own changes. `pinned`: the server does not know the name, or its size, yet: stays whatever listings say, until
  * it is put again without it, or removed. */

@@ -13,7 +13,6 @@ struct Fs {
     const Options *options;
     FtpClient *client;
     Stats *stats;
-    gint64 began; /* monotonic, µs: when it was mounted */
     Tree *tree;
     OpenFiles *files;
     AheadQueue *queue;

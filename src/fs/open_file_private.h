@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "file_ahead.h"
 #include "fs/file_reader.h"
 #include "fs/open_file.h"
 #include "kernel_pages.h"
@@ -22,6 +23,7 @@ struct OpenFiles {
     Tree *tree;
     Stats *stats;
     Spool *spool;
+    FileAhead *ahead;
 
     GMutex lock;
     /* lock guards all below */
@@ -40,6 +42,7 @@ struct OpenFile {
     /* lock guards all below; `path` is written with both locks held */
     char *path;
     FtpAttr attr;       /* what the server told last */
+    gint64 attr_at;     /* seconds since 1970: when it did, or later (but not after an upload) */
     BaseReader *reader; /* of the file on the server; NULL until it is needed */
     SpoolFile *spool;   /* NULL until something is written */
     gint64 reserved;    /* bytes counted in the Spool */
@@ -75,6 +78,9 @@ int open_file_fetch(OpenFile *file, SpoolFile *into, const Bound *bound, gint64 
  * returns what is to be given to base_reader_unref() after the lock was given back. Not of a dirty file. */
 BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr);
 void base_reader_unref(BaseReader *reader);
+
+/* A new file, which nobody else knows yet, is read from these contents. Takes a reference. */
+void open_file_set_contents(OpenFile *file, FileContents *contents);
 
 /* The file has another path. With both locks held. */
 void open_file_set_path(OpenFile *file, const char *path);
