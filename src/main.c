@@ -14,6 +14,7 @@
 #include "fs/mount_table.h"
 #include "fs/options.h"
 #include "fs/status.h"
+#include "fs/status_watch.h"
 #include "ftp/ftp_client.h"
 
 #include <curl/curl.h>
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* As mount(8). */
 enum { EXIT_OK = 0, EXIT_USAGE = 1, EXIT_MOUNT = 32 };
@@ -83,7 +85,7 @@ static int loop(struct fuse *fuse, const Options *options)
 }
 
 /* Mounted: to the background, and serve until the unmount or a signal. */
-static int serve(struct fuse *fuse, const Options *options, Log *log)
+static int serve(struct fuse *fuse, Fs *fs, const Options *options, Log *log)
 {
     if (fuse_set_signal_handlers(fuse_get_session(fuse)) != 0)
         return complain("signal handlers can't be set", EXIT_MOUNT);
@@ -93,6 +95,9 @@ static int serve(struct fuse *fuse, const Options *options, Log *log)
     }
     if (!options->foreground)
         log_to_syslog(log);
+    status_watch_block();
+    g_autoptr(StatusWatch) watch =
+        status_watch_new(fs, log, options->foreground && !options->verbose && isatty(STDERR_FILENO));
     notify_service("READY=1");
     umask(0);                         /* modes come from the kernel, which has applied the caller's umask */
     int result = loop(fuse, options); /* the number of a signal when one ended it: that is a clean end */
@@ -126,7 +131,7 @@ static int mount_and_serve(Options *options, FtpClient *client, Stats *stats, Lo
         g_autofree char *text = g_strdup_printf("%s could not be mounted on; see the line above", options->mountpoint);
         result = complain(text, EXIT_MOUNT);
     } else {
-        result = serve(fuse, options, log);
+        result = serve(fuse, fs, options, log);
         fuse_unmount(fuse);
     }
     fuse_destroy(fuse);
@@ -159,7 +164,7 @@ static int run(Options *options, Log *log)
     case COMMAND_VERSION:
         return print_and_free(options_version());
     case COMMAND_STATUS:
-        return status_client_run(options->mountpoint, stdout, stderr);
+        return status_client_run(options->mountpoint, options->json, stdout, stderr);
     case COMMAND_CHECK:
     case COMMAND_MOUNT:
         break;

@@ -19,6 +19,10 @@ Log *log_install(gboolean verbose);
 /* Sends everything that follows to syslog; thread-safe. */
 void log_to_syslog(Log *log);
 
+/* Shows a line at the bottom of the terminal, that messages push down; NULL takes it away. For standard error only when
+ * it is a terminal. Thread-safe. */
+void log_set_progress(Log *log, const char *text);
+
 /* A copy of `text` that is safe on a terminal and in a log: control characters and invalid UTF-8 as \ooo, and at most
  * `most` bytes of it, with "..." where it was cut. Owned by the caller. */
 char *log_printable(const char *text, gsize most);

@@ -53,6 +53,9 @@ int dir_cache_list_since(DirCache *cache, const Bound *bound, const char *path, 
 int dir_cache_lookup(DirCache *cache, const char *path, gint64 max_age, FtpAttr *ret, char **ret_target,
                      gint64 *ret_age);
 
+/* TRUE, and what the cache holds of a name, be it old. */
+gboolean dir_cache_attr(DirCache *cache, const char *path, FtpAttr *ret);
+
 /* TRUE when a fresh listing of the directory is there, so that readdir needs no network. */
 gboolean dir_cache_has_listing(DirCache *cache, const char *path);
 

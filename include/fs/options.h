@@ -17,7 +17,8 @@ typedef enum { WRITE_SYNC, WRITE_BACK } WriteMode;
 typedef struct {
     Command command;
     FtpConfig *ftp;
-    gboolean check_json, check_write; /* --json, --write-test: of --check */
+    gboolean json;        /* --json: of --check and --status */
+    gboolean check_write; /* --write-test: of --check */
     char *source;     /* SOURCE as it was given, without its password: the name in the mount table, so that mount(8)
                          finds its line of fstab again */
     char *mountpoint; /* absolute after options_parse() */

@@ -32,7 +32,10 @@ typedef enum {
 typedef struct {
     const Bound *bound; /* or NULL: `retry` and the timeouts only */
     FtpPriority priority;
+    gint64 dir_size; /* of ftp_client_list(): bytes that the directory has by the listing above it; 0: not known */
 } FtpCall;
+
+#define FTP_DIR_LARGE G_MAXINT64 /* dir_size: list it over a data connection */
 
 /* `config` and `stats` must outlive the client. Starts no thread and sends nothing. */
 FtpClient *ftp_client_new(const FtpConfig *config, Stats *stats, GError **error);
@@ -61,6 +64,11 @@ int ftp_client_list(FtpClient *client, const FtpCall *call, const RemotePath *di
 /* One name by MLST. -ENOENT when the server says that there is none, -EOPNOTSUPP when it has no MLST: list the
  * directory that holds it. `ret_target` (may be NULL) is the target of a symbolic link or NULL; owned by the caller. */
 int ftp_client_stat(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret, char **ret_target);
+
+/* One name by STAT, on servers without MLST: as exact as LIST. -ENOENT; -EOPNOTSUPP when the server does not tell, also
+ * of directories. */
+int ftp_client_stat_line(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret,
+                         char **ret_target);
 
 /* Size and time of a file by SIZE and MDTM; what the server does not tell is not in ret->has. -EREMOTEIO when it
  * refuses (no such file, or a directory); -EOPNOTSUPP when it has neither command. */
@@ -148,6 +156,9 @@ void ftp_client_state(FtpClient *client, FtpClientState *ret);
 /* Logs one more session in, for calls with FTP_PRIORITY_AHEAD. 0, -EBUSY when there are as many as may be, or why it
  * can't be done. */
 int ftp_client_open_ahead(FtpClient *client, const Bound *bound);
+
+/* As FtpClientState.away: an operation that has just failed has waited as long as it may. */
+gboolean ftp_client_is_away(FtpClient *client);
 
 /* The last sentence of the log about data connections ("... was refused; using active mode ..."), NULL while there is
  * none. Owned by the caller. Thread-safe. */

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #define INTERRUPT_SLICE_MS 100 /* how late an interruption may be noticed */
+#define FIRST_SLICE_MS     4   /* ... and at the beginning: see interrupt_slice() */
 #define LONGEST_SECONDS    1e9 /* more than this is "never": it keeps the arithmetic far from overflow */
 
 Bound bound_seconds(double seconds)
@@ -36,13 +37,23 @@ int bound_check(const Bound *bound)
     return 0;
 }
 
+/* The kernel sends operations on one directory one after the other, and lets an interrupted program wait for its turn:
+ * twenty of them, each noticed a slice late, would take seconds. Their interruptions come with their requests. */
+static int interrupt_slice(const Bound *bound)
+{
+    if (bound->began == 0)
+        return INTERRUPT_SLICE_MS;
+    gint64 age_ms = (g_get_monotonic_time() - bound->began) / 1000;
+    return (int)CLAMP(age_ms / 4, FIRST_SLICE_MS, INTERRUPT_SLICE_MS);
+}
+
 int bound_slice(const Bound *bound, int most)
 {
     int slice = MAX(most, 0);
     if (bound == NULL)
         return slice;
     if (bound->interrupted != NULL)
-        slice = MIN(slice, INTERRUPT_SLICE_MS);
+        slice = MIN(slice, interrupt_slice(bound));
     if (bound->deadline != G_MAXINT64) {
         gint64 left = bound->deadline - g_get_monotonic_time();
         /* Rounded up, so that a caller whose deadline is a part of a millisecond away does not spin. */

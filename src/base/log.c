@@ -12,11 +12,13 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#define CLEAR_LINE  "\r\033[K"
 #define MESSAGE_MAX 8192 /* bytes of one message; nothing that we say is longer, a hostile server's reply may be */
 
 struct Log {
     gboolean verbose; /* set before any thread starts */
     int to_syslog;    /* atomic */
+    int progress;     /* atomic: a line of log_set_progress() stands on the terminal */
 };
 
 static gboolean is_unsafe(gunichar c)
@@ -124,6 +126,8 @@ static GLogWriterOutput log_write(GLogLevelFlags level, const GLogField *fields,
         syslog(syslog_priority(level), "%s", line->str + prefix);
     } else {
         g_string_append_c(line, '\n');
+        if (g_atomic_int_compare_and_exchange(&log->progress, 1, 0))
+            g_string_prepend(line, CLEAR_LINE);
         write_all(STDERR_FILENO, line->str, line->len);
     }
     errno = saved_errno;
@@ -142,4 +146,15 @@ void log_to_syslog(Log *log)
 {
     openlog("ftpfs", LOG_PID, LOG_DAEMON);
     g_atomic_int_set(&log->to_syslog, 1);
+}
+
+void log_set_progress(Log *log, const char *text)
+{
+    gboolean shown = g_atomic_int_get(&log->progress) != 0;
+
+    if (text == NULL && !shown)
+        return;
+    g_autofree char *line = g_strconcat(CLEAR_LINE, text, NULL);
+    write_all(STDERR_FILENO, line, strlen(line));
+    g_atomic_int_set(&log->progress, text != NULL ? 1 : 0);
 }

@@ -56,8 +56,9 @@ static int check_listing(const FtpConfig *ftp, FtpClient *client, Stats *stats, 
         return result;
     }
     ftp_client_state(client, &state);
+    const char *how = strcmp(state.listing, "STAT") == 0 ? "LIST" : state.listing; /* that one has no mode */
     check_report_step(report, "listing", CHECK_OK, "%s has %" G_GUINT64_FORMAT " entries (%s, %s mode)",
-                      ftp_client_root(client), entries, state.listing, state.active ? "active" : "passive");
+                      ftp_client_root(client), entries, how, state.active ? "active" : "passive");
     return 0;
 }
 
@@ -282,7 +283,7 @@ int check_run(const Options *options, FILE *out)
 {
     const FtpConfig *ftp = options->ftp;
     FtpFamily family = ftp->family;
-    g_autoptr(CheckReport) report = check_report_new(out, options->check_json);
+    g_autoptr(CheckReport) report = check_report_new(out, options->json);
 
     gboolean good = ftp->proxy != NULL || check_connect(ftp, report, &family);
     if (good) {

@@ -53,7 +53,8 @@ static void count_anew(gpointer data)
 int check_list_root(const FtpConfig *ftp, FtpClient *client, guint64 *ret_entries)
 {
     Bound bound = bound_seconds(3.0 * ftp->connect_timeout + 2.0 * ftp->timeout);
-    FtpCall call = {.bound = &bound, .priority = FTP_PRIORITY_PERSON};
+    /* over a data connection: it is what is tried */
+    FtpCall call = {.bound = &bound, .priority = FTP_PRIORITY_PERSON, .dir_size = FTP_DIR_LARGE};
     g_autoptr(RemotePath) root = NULL;
     guint64 entries = 0;
 

@@ -4,6 +4,7 @@
  * here (log_printable()), or by g_utf8_make_valid(), so JSON (RFC 8259) needs little more than quotes and backslashes.
  */
 #include "check_private.h"
+#include "status_json.h"
 
 #include "base/log.h"
 
@@ -40,22 +41,6 @@ void check_report_free(CheckReport *report)
     g_free(report);
 }
 
-static void append_json(GString *out, const char *text)
-{
-    g_autofree char *valid = g_utf8_make_valid(text, -1);
-
-    g_string_append_c(out, '"');
-    for (const char *c = valid; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\')
-            g_string_append_c(out, '\\');
-        if ((guchar)*c < 0x20)
-            g_string_append_printf(out, "\\u%04x", (guint)(guchar)*c);
-        else
-            g_string_append_c(out, *c);
-    }
-    g_string_append_c(out, '"');
-}
-
 void check_report_step(CheckReport *report, const char *step, CheckResult result, const char *format, ...)
 {
     va_list arguments;
@@ -71,20 +56,20 @@ void check_report_step(CheckReport *report, const char *step, CheckResult result
         return;
     }
     g_string_append(report->steps, report->steps->len > 0 ? ",\n  {\"step\": " : "\n  {\"step\": ");
-    append_json(report->steps, step);
+    json_append_string(report->steps, step);
     g_string_append(report->steps, ", \"result\": ");
-    append_json(report->steps, results[result]);
+    json_append_string(report->steps, results[result]);
     g_string_append(report->steps, ", \"text\": ");
-    append_json(report->steps, shown);
+    json_append_string(report->steps, shown);
     g_string_append_c(report->steps, '}');
 }
 
 void check_report_string(CheckReport *report, const char *name, const char *value)
 {
     g_string_append(report->members, ",\n ");
-    append_json(report->members, name);
+    json_append_string(report->members, name);
     g_string_append(report->members, ": ");
-    append_json(report->members, value);
+    json_append_string(report->members, value);
 }
 
 void check_report_number(CheckReport *report, const char *name, double value)
@@ -92,7 +77,7 @@ void check_report_number(CheckReport *report, const char *name, double value)
     char digits[G_ASCII_DTOSTR_BUF_SIZE];
 
     g_string_append(report->members, ",\n ");
-    append_json(report->members, name);
+    json_append_string(report->members, name);
     g_string_append_printf(report->members, ": %s", g_ascii_formatd(digits, sizeof digits, "%.6g", value));
 }
 

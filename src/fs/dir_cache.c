@@ -421,7 +421,10 @@ static void note_answer(DirCache *cache, const char *path, const Note *note)
 void dir_cache_note(DirCache *cache, const char *path, const FtpAttr *attr, const char *target, guint64 stamp)
 {
     Note note = {.kind = NOTE_KNOWN, .seq = stamp, .time = g_get_monotonic_time(), .attr = *attr, .target = target};
+    FtpAttr known;
 
+    if (cache->config.exact_times && dir_cache_attr(cache, path, &known))
+        dir_attr_keep_exact_time(&note.attr, &known);
     note_answer(cache, path, &note);
 }
 
@@ -494,6 +497,16 @@ static Note snapshot(DirCache *cache, const char *path)
     if (!dir->listing || dir->stale || !dir_listing_find(dir->listing, name, &entry))
         return unknown;
     return (Note){.kind = NOTE_KNOWN, .time = dir->ended, .attr = entry.attr, .target = entry.target};
+}
+
+gboolean dir_cache_attr(DirCache *cache, const char *path, FtpAttr *ret)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&cache->lock);
+    Note note = snapshot(cache, path);
+
+    if (note.kind == NOTE_KNOWN)
+        *ret = note.attr;
+    return note.kind == NOTE_KNOWN;
 }
 
 void dir_cache_rename(DirCache *cache, const char *from, const char *to)

@@ -285,7 +285,8 @@ static int file_stream_run(FileStream *stream)
         if (is_permanent(error))
             return ended_once ? file_stream_prove_end(stream) : error;
         if (stream->position == before) {
-            if (g_get_monotonic_time() - progress_at >= (gint64)stream->config.retry * G_USEC_PER_SEC)
+            if (g_get_monotonic_time() - progress_at >= (gint64)stream->config.retry * G_USEC_PER_SEC ||
+                (error < 0 && ftp_client_is_away(stream->config.client)))
                 return error < 0 ? error : -EIO;
             file_stream_back_off(stream, tries++);
         }

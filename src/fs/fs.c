@@ -3,8 +3,11 @@
 #include "fs_private.h"
 
 #include "base/log.h"
+#include "fs/status.h"
+#include "status_json.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define STATFS_BLOCK 4096
 #define STATFS_FIXED ((gint64)1 << 40) /* bytes: what is shown when the server does not tell */
@@ -30,6 +33,7 @@ Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **err
     fs->client = client;
     fs->stats = stats;
     fs->available = -1;
+    fs->began = g_get_monotonic_time();
     fs->dirs = g_hash_table_new_full(NULL, NULL, (GDestroyNotify)open_dir_free, NULL);
     g_mutex_init(&fs->lock);
     fs->tree = tree_new(options, client, stats);
@@ -135,10 +139,25 @@ static const char *tls_text(const Fs *fs, const FtpClientState *state)
     return fs->options->ftp->tls == FTP_TLS_IMPLICIT ? "implicit" : "explicit";
 }
 
+/* What programs want to know beyond the text for people. */
+static char *status_json(Fs *fs)
+{
+    g_autofree char *text = fs_status_text(fs);
+    g_autoptr(GString) more = g_string_new(text);
+    FtpClientState state;
+
+    ftp_client_state(fs->client, &state);
+    g_string_append_printf(more, "sessions_open: %u\nsessions_busy: %u\nsessions_limit: %u\n", state.open, state.busy,
+                           state.limit);
+    g_string_append_printf(more, "version: %s\npid: %d\n", FTPFS_VERSION, (int)getpid());
+    return status_to_json(more->str);
+}
+
 char *fs_status_text(Fs *fs)
 {
     GString *text = g_string_new(NULL);
     g_autofree char *source = ftp_config_source(fs->options->ftp);
+    g_autofree char *mountpoint = log_printable(fs->options->mountpoint, 4096);
     g_autofree char *greeting = log_printable(ftp_client_greeting(fs->client), 200);
     g_autofree char *root = log_printable(ftp_client_root(fs->client), 1000);
     g_autofree char *last = stats_last_error(fs->stats);
@@ -147,6 +166,7 @@ char *fs_status_text(Fs *fs)
 
     ftp_client_state(fs->client, &state);
     g_string_append_printf(text, "source: %s\n", source);
+    g_string_append_printf(text, "mountpoint: %s\n", mountpoint);
     g_string_append_printf(text, "server: %s\n", greeting);
     g_string_append_printf(text, "root: %s\n", root);
     g_string_append_printf(text, "state: %s\n", state.away ? "away" : "connected");
@@ -155,6 +175,10 @@ char *fs_status_text(Fs *fs)
     if (mode_note)
         g_string_append_printf(text, "mode_note: %s\n", mode_note);
     g_string_append_printf(text, "tls: %s\n", tls_text(fs, &state));
+    if (state.tls && state.data_resumed >= 0)
+        g_string_append_printf(text, "tls_resumed: %s\n", state.data_resumed ? "yes" : "no");
+    g_string_append_printf(text, "up_seconds: %" G_GINT64_FORMAT "\n",
+                           (g_get_monotonic_time() - fs->began) / G_USEC_PER_SEC);
     g_string_append_printf(text, "listing: %s\n", state.listing);
     g_string_append_printf(text, "cache_bytes: %" G_GSIZE_FORMAT "\n", dir_cache_bytes(tree_cache(fs->tree)));
     for (guint i = 0; i < STATS_N; i++)
@@ -169,8 +193,10 @@ char *fs_attribute(Fs *fs, const char *name)
 {
     FtpClientState state;
 
-    if (g_str_equal(name, "user.ftpfs.status"))
+    if (g_str_equal(name, STATUS_ATTRIBUTE))
         return fs_status_text(fs);
+    if (g_str_equal(name, STATUS_ATTRIBUTE_JSON))
+        return status_json(fs);
     if (g_str_equal(name, "user.ftpfs.url"))
         return ftp_config_source(fs->options->ftp);
     ftp_client_state(fs->client, &state);

@@ -13,6 +13,7 @@ struct Fs {
     const Options *options;
     FtpClient *client;
     Stats *stats;
+    gint64 began; /* monotonic, µs: when it was mounted */
     Tree *tree;
     OpenFiles *files;
     AheadQueue *queue;

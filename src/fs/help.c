@@ -13,7 +13,7 @@ static const char usage_text[] =
     "usage: ftpfs [OPTIONS] SOURCE MOUNTPOINT      mount\n"
     "       ftpfs --check [--json] [--write-test] SOURCE [-o OPTIONS]\n"
     "                                              say step by step what works\n"
-    "       ftpfs --status MOUNTPOINT              say what a live mount is doing\n"
+    "       ftpfs --status [--json] MOUNTPOINT     say what a live mount is doing\n"
     "       fusermount3 -u MOUNTPOINT              unmount\n"
     "\n"
     "SOURCE is ftp://[user[:password]@]host[:port][/path], ftps://... (implicit TLS), ftpes://... (explicit TLS)\n"
@@ -27,7 +27,7 @@ static const char usage_text[] =
     "    -s                          one thread only\n"
     "    -v, --verbose               log the protocol, the password hidden\n"
     "    -r                          mount read-only\n"
-    "    --json                      --check prints one JSON object\n"
+    "    --json                      --check and --status print one JSON object\n"
     "    --write-test                --check also writes, in a directory that it makes and removes\n";
 
 /* "name=a|b|c", "name[=FILE]", "name" */

@@ -172,7 +172,7 @@ static gboolean parse_flag(Parser *parser, const char *flag)
                     "unknown option '%s'; ftpfs --help lists them", flag);
         return FALSE;
     }
-    options->check_json |= strcmp(flag, "--json") == 0;
+    options->json |= strcmp(flag, "--json") == 0;
     options->check_write |= strcmp(flag, "--write-test") == 0;
     switch (found[0] != '\0' ? found[1] : '\0') {
     case 'd':
@@ -316,8 +316,10 @@ static gboolean finish(Parser *parser, GError **error)
 
     if (options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
         return TRUE;
-    if (options->command != COMMAND_CHECK && (options->check_json || options->check_write))
-        return usage_error(error, options->check_json ? "--json goes with --check" : "--write-test goes with --check");
+    if (options->json && options->command != COMMAND_CHECK && options->command != COMMAND_STATUS)
+        return usage_error(error, "--json goes with --check and --status");
+    if (options->check_write && options->command != COMMAND_CHECK)
+        return usage_error(error, "--write-test goes with --check");
     guint wanted = options->command == COMMAND_MOUNT ? 2 : 1;
     if (words->len > wanted) {
         /* Only what is too much is named: an earlier word may hold a password. */

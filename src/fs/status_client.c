@@ -34,10 +34,10 @@ static void write_all(int fd, const void *bytes, gsize size)
     }
 }
 
-static void ask(const char *mountpoint, int fd)
+static void ask(const char *mountpoint, const char *attribute, int fd)
 {
     char *text = g_malloc(TEXT_MAX);
-    ssize_t size = getxattr(mountpoint, STATUS_ATTRIBUTE, text, TEXT_MAX);
+    ssize_t size = getxattr(mountpoint, attribute, text, TEXT_MAX);
     int problem = size < 0 ? errno : 0;
 
     write_all(fd, &problem, sizeof problem);
@@ -89,7 +89,7 @@ static int complain(FILE *messages, const char *mountpoint, int problem)
     return EXIT_NO;
 }
 
-int status_client_run(const char *mountpoint, FILE *out, FILE *messages)
+int status_client_run(const char *mountpoint, gboolean json, FILE *out, FILE *messages)
 {
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     int ends[2];
@@ -107,7 +107,7 @@ int status_client_run(const char *mountpoint, FILE *out, FILE *messages)
     }
     if (child == 0) {
         close(ends[0]);
-        ask(mountpoint, ends[1]);
+        ask(mountpoint, json ? STATUS_ATTRIBUTE_JSON : STATUS_ATTRIBUTE, ends[1]);
     }
     close(ends[1]);
     gboolean answered = read_bounded(ends[0], bytes);

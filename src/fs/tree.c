@@ -128,10 +128,13 @@ int tree_load(const char *path, const Bound *bound, DirBuilder *builder, gpointe
     Tree *tree = data;
     g_autoptr(RemotePath) remote = NULL;
     FtpCall call = tree_call(bound);
+    FtpAttr attr;
     int r = ftp_client_path(tree->client, path, &remote);
 
     if (dir_builder_is_ahead(builder))
         call.priority = FTP_PRIORITY_AHEAD;
+    if (dir_cache_attr(tree->cache, path, &attr) && (attr.has & FTP_HAS_SIZE) != 0)
+        call.dir_size = attr.size;
     if (r == 0)
         r = ftp_client_list(tree->client, &call, remote, load_entry, load_restart, builder);
     if (dir_builder_is_ahead(builder))

@@ -62,10 +62,38 @@ static int look_by_mlst(Tree *tree, const Bound *bound, const char *path, FtpAtt
     return 0;
 }
 
+/* Without MLST: one line of LIST. Of a directory that is not how one asks. */
+static int look_by_stat(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret, char **ret_target)
+{
+    g_autoptr(RemotePath) remote = NULL;
+    g_autofree char *target = NULL;
+    FtpCall call = tree_call(bound);
+    FtpAttr attr;
+
+    if (dir_cache_attr(tree->cache, path, &attr) && attr.type == FTP_TYPE_DIR)
+        return -EOPNOTSUPP;
+    int r = ftp_client_path(tree->client, path, &remote);
+    if (r < 0)
+        return r;
+    guint64 stamp = dir_cache_stamp(tree->cache);
+    r = ftp_client_stat_line(tree->client, &call, remote, &attr, &target);
+    if (r == -ENOENT)
+        dir_cache_note_absent(tree->cache, path, stamp);
+    if (r < 0)
+        return r;
+    dir_cache_note(tree->cache, path, &attr, target, stamp);
+    *ret = attr;
+    if (ret_target)
+        *ret_target = g_steal_pointer(&target);
+    return 0;
+}
+
 int tree_look(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret, char **ret_target)
 {
     int r = look_by_mlst(tree, bound, path, ret, ret_target);
 
+    if (r == -EOPNOTSUPP)
+        r = look_by_stat(tree, bound, path, ret, ret_target);
     if (r == -EOPNOTSUPP || r == -EREMOTEIO)
         r = look_by_list(tree, bound, path, 0, ret, ret_target);
     return r;

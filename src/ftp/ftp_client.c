@@ -6,7 +6,8 @@
  *  - The session had been idle and is gone: at once on a new one.
  *  - No data connection: in mode=auto the other mode, and one sentence in the log.
  *  - Too many sessions: the limit is lowered, and one waits for a session of our own.
- *  - The server is away: again with growing pauses, until `retry` is over.
+ *  - Nobody can log in: the server is away, and all wait together (ftp_reach).
+ *  - The connection is lost in the middle: again with growing pauses, until `retry` is over.
  */
 #include "ftp_client_private.h"
 
@@ -37,11 +38,13 @@ FtpClient *ftp_client_new(const FtpConfig *config, Stats *stats, GError **error)
     client->zone = g_steal_pointer(&zone);
     client->server = ftp_server_new(config);
     client->pool = ftp_pool_new(config, client->server, stats);
+    client->reach = ftp_reach_new(config, client->server, stats, client->pool);
     return client;
 }
 
 void ftp_client_stop(FtpClient *client)
 {
+    ftp_reach_stop(client->reach);
     ftp_pool_stop(client->pool);
 }
 
@@ -49,6 +52,7 @@ void ftp_client_free(FtpClient *client)
 {
     if (!client)
         return;
+    ftp_reach_free(client->reach);
     ftp_pool_free(client->pool);
     ftp_server_free(client->server);
     name_codec_free(client->codec);
@@ -98,17 +102,25 @@ gboolean ftp_client_may_make(const FtpClient *client, const RemotePath *path)
 void ftp_client_state(FtpClient *client, FtpClientState *ret)
 {
     ftp_pool_state(client->pool, &ret->open, &ret->busy, &ret->limit);
-    ret->away = g_atomic_int_get(&client->away);
+    ret->away = ftp_reach_is_away(client->reach);
     ret->active = g_atomic_int_get(&client->server->active);
     ret->tls = g_atomic_int_get(&client->server->tls_in_use);
     gint handshakes = g_atomic_int_get(&client->server->data_handshakes);
     ret->data_resumed = handshakes == 0 ? -1 : handshakes == 1;
     gboolean mlsd = ftp_features_has(client->server->features, FTP_FEATURE_MLST) &&
                     !g_atomic_int_get(&client->server->mlsd_refused);
+    gboolean stat = client->config->listing == FTP_LISTING_AUTO && !client->config->list_command &&
+                    !g_atomic_int_get(&client->server->stat_refused);
     ret->listing = client->config->listing == FTP_LISTING_LIST           ? "LIST"
                    : client->config->listing == FTP_LISTING_STAT         ? "STAT"
                    : client->config->listing == FTP_LISTING_MLSD || mlsd ? "MLSD"
+                   : stat                                                ? "STAT"
                                                                          : "LIST";
+}
+
+gboolean ftp_client_is_away(FtpClient *client)
+{
+    return ftp_reach_is_away(client->reach);
 }
 
 /* ---- Running ---- */
@@ -132,7 +144,7 @@ static gboolean may_have_been_done(const FtpSession *session)
     return FALSE;
 }
 
-/* What to do after a failure: 0 to try again, else the -errno that the operation ends with. */
+/* What to do after a failure of the work: 0 to try again, else the -errno that the operation ends with. */
 static int after_failure(FtpClient *client, const FtpCall *call, FtpWork *work, Trouble *trouble, FtpFailure failure,
                          FtpModeVerdict verdict, gboolean reused, gboolean others, int error)
 {
@@ -141,6 +153,8 @@ static int after_failure(FtpClient *client, const FtpCall *call, FtpWork *work, 
     if (failure == FTP_FAILURE_PERMANENT || failure == FTP_FAILURE_STOPPED || failure == FTP_FAILURE_NONE ||
         work->final || call->priority == FTP_PRIORITY_AHEAD)
         return error;
+    if (trouble->first_failure == 0)
+        trouble->first_failure = now;
     if (failure == FTP_FAILURE_DATA && verdict == FTP_MODE_TRY_NOW)
         return bound_check(call->bound);
     if (failure == FTP_FAILURE_DATA)
@@ -152,8 +166,6 @@ static int after_failure(FtpClient *client, const FtpCall *call, FtpWork *work, 
     if (reused && error != -ETIMEDOUT && failure != FTP_FAILURE_DATA &&
         trouble->tries <= client->config->connections + 1)
         return bound_check(call->bound); /* an idle session that the server had closed: others may be like it */
-    if (trouble->first_failure == 0)
-        trouble->first_failure = now;
     gint64 end = trouble->first_failure + (gint64)client->config->retry * G_USEC_PER_SEC;
     if (now >= end)
         return failure == FTP_FAILURE_BUSY ? -EBUSY : error;
@@ -163,6 +175,69 @@ static int after_failure(FtpClient *client, const FtpCall *call, FtpWork *work, 
     return ftp_pool_pause(client->pool, call->bound, MIN(pause, end - now));
 }
 
+/* After a login that failed: as above. The waiting for a server that is away is ftp_reach_wait()'s. */
+static int after_refusal(FtpClient *client, const FtpCall *call, Trouble *trouble, FtpFailure failure, gboolean others,
+                         gint64 began, int error, const char *why)
+{
+    gint64 now = g_get_monotonic_time();
+
+    if (failure == FTP_FAILURE_STOPPED)
+        return error;
+    if (trouble->first_failure == 0)
+        trouble->first_failure = now;
+    if (failure == FTP_FAILURE_PERMANENT) {
+        ftp_reach_failed(client->reach, began, error, TRUE, why);
+        return error;
+    }
+    stats_add(client->stats, STATS_RETRIES, 1);
+    if (failure == FTP_FAILURE_BUSY && others) { /* a session of our own will come free */
+        if (now >= trouble->first_failure + (gint64)client->config->retry * G_USEC_PER_SEC)
+            return -EBUSY;
+        return ftp_pool_pause(client->pool, call->bound, G_USEC_PER_SEC / 20);
+    }
+    if (error == -ETIMEDOUT || error == -EHOSTUNREACH)
+        ftp_pool_distrust(client->pool);
+    ftp_reach_failed(client->reach, began, failure == FTP_FAILURE_BUSY ? -EBUSY : error, FALSE, why);
+    return 0;
+}
+
+/* A session that is open, or -errno. */
+static int take_open(FtpClient *client, const FtpCall *call, const FtpWork *work, Trouble *trouble, FtpSession **ret)
+{
+    for (;;) {
+        FtpSession *session = NULL;
+        int error = ftp_pool_take(client->pool, call, work->type, work->transfer, &session);
+        if (error < 0)
+            return error;
+        if (!ftp_session_connected(session) && ftp_reach_is_away(client->reach)) {
+            ftp_pool_give(client->pool, session);
+            if (call->priority == FTP_PRIORITY_AHEAD)
+                return -EBUSY;
+            error = ftp_reach_wait(client->reach, call->bound, trouble->first_failure);
+            if (error < 0)
+                return error;
+            continue;
+        }
+        gint64 began = g_get_monotonic_time();
+        error = ftp_session_open(session, call->bound);
+        if (error == 0) {
+            if (!ftp_session_was_reused(session))
+                ftp_reach_worked(client->reach);
+            *ret = session;
+            return 0;
+        }
+        FtpFailure failure = ftp_session_failure(session);
+        gboolean others = failure == FTP_FAILURE_BUSY && ftp_pool_learn_busy(client->pool);
+        g_autofree char *why = ftp_session_explain(session);
+        ftp_pool_give(client->pool, session);
+        if (failure != FTP_FAILURE_PERMANENT && failure != FTP_FAILURE_STOPPED)
+            stats_set_last_error(client->stats, why);
+        int verdict = after_refusal(client, call, trouble, failure, others, began, error, why);
+        if (verdict < 0 || call->priority == FTP_PRIORITY_AHEAD)
+            return verdict < 0 ? verdict : error;
+    }
+}
+
 int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work)
 {
     Trouble trouble = {0};
@@ -170,21 +245,17 @@ int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work)
     work->bound = call->bound;
     for (;;) {
         FtpSession *session = NULL;
-        int error = ftp_pool_take(client->pool, call, work->type, work->transfer, &session);
+        int error = take_open(client, call, work, &trouble, &session);
         if (error < 0)
             return error;
-        error = ftp_session_open(session, call->bound);
-        if (ftp_session_failure(session) != FTP_FAILURE_STOPPED)
-            g_atomic_int_set(&client->away, error < 0);
-        if (error == 0)
-            error = work->func(session, work);
+        error = work->func(session, work);
         if (error == 0) {
             ftp_pool_give(client->pool, session);
             return 0;
         }
         FtpFailure failure = ftp_session_failure(session);
         gboolean reused = ftp_session_was_reused(session);
-        gboolean others = failure == FTP_FAILURE_BUSY && ftp_pool_learn_busy(client->pool);
+        gboolean others = failure == FTP_FAILURE_BUSY && ftp_pool_learn_busy(client->pool); /* libcurl logged in anew */
         g_autofree char *why = ftp_session_explain(session);
         if (may_have_been_done(session)) {
             work->unsure = TRUE;
@@ -194,6 +265,8 @@ int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work)
         if (failure == FTP_FAILURE_DATA)
             verdict = ftp_mode_after_failure(client->server, client->config, &trouble.mode, session, why);
         ftp_pool_give(client->pool, session);
+        if (failure == FTP_FAILURE_TRANSIENT && error == -ETIMEDOUT)
+            ftp_pool_distrust(client->pool); /* what is idle would be as silent, and cost as much time again */
         if (failure != FTP_FAILURE_PERMANENT && failure != FTP_FAILURE_STOPPED && call->priority != FTP_PRIORITY_AHEAD)
             stats_set_last_error(client->stats, why);
         error = after_failure(client, call, work, &trouble, failure, verdict, reused, others, error);
@@ -205,6 +278,8 @@ int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work)
 int ftp_client_open_ahead(FtpClient *client, const Bound *bound)
 {
     FtpSession *session = NULL;
+    if (ftp_reach_is_away(client->reach))
+        return -EBUSY;
     int error = ftp_pool_take_new(client->pool, &session);
     if (error < 0)
         return error;

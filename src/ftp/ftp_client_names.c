@@ -53,183 +53,6 @@ int ftp_client_command(FtpClient *client, const FtpCall *call, const char *comma
     return error < 0 ? error : ftp_error_from_reply((int)work.codes[0]);
 }
 
-/* ---- Looking ---- */
-
-typedef struct {
-    const char *name;
-    gboolean found;
-    FtpAttr attr;
-} Search;
-
-static int search_entry(const ListEntry *entry, gpointer data)
-{
-    Search *search = data;
-    if (g_str_equal(entry->name, search->name)) {
-        search->found = TRUE;
-        search->attr = entry->attr;
-    }
-    return 0;
-}
-
-/* 0 and its type, -ENOENT, or the error of the look. */
-static int look(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret)
-{
-    int error = ftp_client_stat(client, call, path, ret, NULL);
-    if (error != -EOPNOTSUPP)
-        return error;
-    g_autoptr(RemotePath) parent = remote_path_parent(path);
-    if (!parent)
-        return -EOPNOTSUPP;
-    g_autofree char *name = name_codec_to_local(client->codec, remote_path_name(path));
-    Search search = {.name = name};
-    error = ftp_client_list(client, call, parent, search_entry, NULL, &search);
-    if (error < 0)
-        return error;
-    if (!search.found)
-        return -ENOENT;
-    *ret = search.attr;
-    return 0;
-}
-
-typedef struct {
-    ListEntryFunc func;
-    FtpAttr *attr;
-    char *target;
-    gboolean found;
-} StatEntry;
-
-static int stat_entry(const ListEntry *entry, gpointer data)
-{
-    StatEntry *stat = data;
-    if (!stat->found) {
-        stat->found = TRUE;
-        *stat->attr = entry->attr;
-        stat->target = g_strdup(entry->target);
-    }
-    return 0;
-}
-
-int ftp_client_stat(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret, char **ret_target)
-{
-    if (!ftp_features_has(client->server->features, FTP_FEATURE_MLST) ||
-        g_atomic_int_get(&client->server->mlsd_refused) || client->config->listing == FTP_LISTING_LIST ||
-        client->config->listing == FTP_LISTING_STAT)
-        return -EOPNOTSUPP;
-
-    g_autofree char *command = ftp_command("MLST", path);
-    g_autofree char *reply = NULL;
-    int error = ftp_client_command(client, call, command, &reply, NULL);
-    if (error == -EOPNOTSUPP && reply && g_str_has_prefix(reply, "501"))
-        return -ENOENT; /* some say 501 of a path that is not there (DESIGN section 6) */
-    if (error == -EREMOTEIO || error == -EAGAIN)
-        return -ENOENT;
-    if (error < 0)
-        return error;
-
-    FtpAttr attr = {0};
-    StatEntry stat = {.attr = &attr};
-    g_autoptr(ListParser) parser =
-        list_parser_new(LIST_FORMAT_MLST, g_get_real_time() / G_USEC_PER_SEC, client->zone, stat_entry, &stat);
-    g_auto(GStrv) lines = g_strsplit(reply, "\n", -1);
-    for (guint i = 0; lines[i]; i++) {
-        if (g_str_has_prefix(lines[i], "250"))
-            continue;
-        list_parser_feed(parser, lines[i], strlen(lines[i]));
-        list_parser_feed(parser, "\n", 1);
-    }
-    list_parser_finish(parser);
-    if (!stat.found) {
-        g_free(stat.target);
-        return -EOPNOTSUPP; /* not understood: a listing may tell */
-    }
-    *ret = attr;
-    if (ret_target && stat.target)
-        *ret_target = name_codec_to_local(client->codec, stat.target);
-    else if (ret_target)
-        *ret_target = NULL;
-    g_free(stat.target);
-    return 0;
-}
-
-/* "213 1234": what stands behind the code; NULL when it is no 213. */
-static const char *value_of(const char *reply)
-{
-    return reply && g_str_has_prefix(reply, "213 ") ? reply + 4 : NULL;
-}
-
-/* YYYYMMDDhhmmss[.sss], UTC (RFC 3659, 2.3). */
-static gboolean parse_time(const char *text, gint64 *ret)
-{
-    int parts[6];
-    static const int widths[] = {4, 2, 2, 2, 2, 2};
-    for (int i = 0; i < 6; i++) {
-        parts[i] = 0;
-        for (int k = 0; k < widths[i]; k++, text++) {
-            if (!g_ascii_isdigit(*text))
-                return FALSE;
-            parts[i] = parts[i] * 10 + (*text - '0');
-        }
-    }
-    g_autoptr(GDateTime) time =
-        g_date_time_new_utc(parts[0], parts[1], parts[2], parts[3], parts[4], MIN(parts[5], 59));
-    if (!time)
-        return FALSE;
-    *ret = g_date_time_to_unix(time);
-    return TRUE;
-}
-
-typedef struct {
-    FtpWork work;
-    const RemotePath *path;
-    FtpAttr attr;
-    int size_code, time_code;
-} SizeWork;
-
-/* SIZE means bytes only in TYPE I (RFC 3659, 4.3). */
-static int run_size(FtpSession *session, FtpWork *base)
-{
-    SizeWork *work = (SizeWork *)base;
-    const char *commands[3];
-    guint n = 0;
-    g_autofree char *size = ftp_command("SIZE", work->path);
-    g_autofree char *time = ftp_command("MDTM", work->path);
-    if (ftp_session_type(session) != 'I')
-        commands[n++] = "TYPE I";
-    commands[n++] = size;
-    commands[n++] = time;
-    int error = ftp_session_commands(session, base->bound, commands, n);
-    if (error < 0)
-        return error;
-    work->attr = (FtpAttr){.type = FTP_TYPE_FILE};
-    work->size_code = ftp_session_reply(session, n - 2)->code;
-    work->time_code = ftp_session_reply(session, n - 1)->code;
-    const char *value = value_of(ftp_session_reply(session, n - 2)->lines->str);
-    guint64 bytes;
-    g_autofree char *digits = value ? g_strndup(value, strspn(value, "0123456789")) : NULL;
-    if (digits && g_ascii_string_to_unsigned(digits, 10, 0, G_MAXINT64, &bytes, NULL)) {
-        work->attr.size = (gint64)bytes;
-        work->attr.has |= FTP_HAS_SIZE;
-    }
-    value = value_of(ftp_session_reply(session, n - 1)->lines->str);
-    if (value && parse_time(value, &work->attr.mtime)) {
-        work->attr.mtime_precision = 1;
-        work->attr.has |= FTP_HAS_MTIME;
-    }
-    return 0;
-}
-
-int ftp_client_size_and_time(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret)
-{
-    SizeWork work = {.work = {.func = run_size, .type = 'I'}, .path = path};
-    int error = ftp_client_run(client, call, &work.work);
-    if (error < 0)
-        return error;
-    if (work.attr.has == 0)
-        return ftp_error_from_reply(work.size_code) == -EOPNOTSUPP ? -EOPNOTSUPP : -EREMOTEIO;
-    *ret = work.attr;
-    return 0;
-}
-
 /* ---- Changing ---- */
 
 #define UNSURE_TRIES 3 /* times that a command is sent to which no reply comes and which is not carried out */
@@ -243,17 +66,28 @@ static int change_error(guint code)
     return code == 451 ? -EREMOTEIO : ftp_error_from_reply((int)code);
 }
 
+/* For --status: a change that the server refused, in its own words. */
+static void tell_refusal(FtpClient *client, const char *command, const char *reply)
+{
+    g_autofree char *text = g_strdup_printf("%s: %s", command, reply);
+    g_strdelimit(g_strchomp(text), "\r\n", ' ');
+    stats_set_last_error(client->stats, text);
+}
+
 /* Sends the commands; the last one's reply counts, or the first refusal. */
 static int change(FtpClient *client, const FtpCall *call, const char *const *commands, guint n, DoneFunc is_done,
                   const RemotePath *path, const RemotePath *other)
 {
     gboolean unsure = FALSE;
     for (guint tries = 1;; tries++) {
-        CommandWork work = {0};
+        g_autofree char *reply = NULL;
+        CommandWork work = {.ret_reply = &reply};
         int error = send_commands(client, call, &work, commands, n, TRUE);
         for (guint i = 0; error == 0 && i < n; i++)
             if (i == n - 1 || work.codes[i] >= 400)
                 error = change_error(work.codes[i]);
+        if (error < 0 && reply)
+            tell_refusal(client, commands[n - 1], reply);
         unsure |= work.work.unsure;
         if (error == 0 || !unsure || bound_check(call->bound) < 0)
             return error;
@@ -268,14 +102,14 @@ static int change(FtpClient *client, const FtpCall *call, const char *const *com
 static int is_dir_there(FtpClient *client, const FtpCall *call, const RemotePath *path, const RemotePath *other)
 {
     FtpAttr attr;
-    int error = look(client, call, path, &attr);
+    int error = ftp_client_look(client, call, path, &attr);
     return error == -ENOENT ? 0 : error < 0 ? error : attr.type == FTP_TYPE_DIR;
 }
 
 static int is_gone(FtpClient *client, const FtpCall *call, const RemotePath *path, const RemotePath *other)
 {
     FtpAttr attr;
-    int error = look(client, call, path, &attr);
+    int error = ftp_client_look(client, call, path, &attr);
     return error == -ENOENT ? 1 : MIN(error, 0);
 }
 
@@ -285,7 +119,7 @@ static int is_renamed(FtpClient *client, const FtpCall *call, const RemotePath *
     int gone = is_gone(client, call, path, NULL);
     if (gone <= 0)
         return gone;
-    int error = look(client, call, other, &attr);
+    int error = ftp_client_look(client, call, other, &attr);
     return error < 0 ? error : 1;
 }
 
@@ -401,7 +235,7 @@ int ftp_client_symlink(FtpClient *client, const FtpCall *call, const char *targe
     if (is_unknown(error))
         ftp_features_learn(features, FTP_FEATURE_SITE_SYMLINK, FALSE);
     FtpAttr attr;
-    if (error < 0 && unsure && look(client, call, path, &attr) == 0)
+    if (error < 0 && unsure && ftp_client_look(client, call, path, &attr) == 0)
         return 0;
     return error;
 }
@@ -415,7 +249,7 @@ int ftp_client_available(FtpClient *client, const FtpCall *call, const RemotePat
     int error = ftp_client_command(client, call, command, &reply, NULL);
     if (error < 0)
         return error;
-    const char *value = value_of(reply);
+    const char *value = ftp_reply_value(reply);
     g_autofree char *digits = value ? g_strndup(value, strspn(value, "0123456789")) : NULL;
     guint64 bytes;
     if (!digits || !g_ascii_string_to_unsigned(digits, 10, 0, G_MAXINT64, &bytes, NULL))

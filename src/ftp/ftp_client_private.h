@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of a client: how an operation is run, for ftp_client.c (names and attributes), ftp_client_list.c and
- * ftp_client_io.c. */
+/* The inside of a client: how an operation is run, for the files ftp_client_*.c. */
 #pragma once
 
 #include "base/name_codec.h"
 #include "ftp/ftp_client.h"
 #include "ftp_pool.h"
+#include "ftp_reach.h"
 
 struct FtpClient {
     const FtpConfig *config;
     Stats *stats;
     FtpServer *server;
     FtpPool *pool;
+    FtpReach *reach;
     NameCodec *codec;
     GTimeZone *zone;
-    gint away; /* atomic: the last try to connect or log in failed */
 };
 
 typedef struct FtpWork FtpWork;
@@ -39,6 +39,20 @@ int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work);
 /* FALSE for a name that the server would make another one of (FtpServer.changes_blanks): it must not be asked to, since
  * that other one may be there. */
 gboolean ftp_client_may_make(const FtpClient *client, const RemotePath *path);
+
+/* Looks at a name by whatever the server has; coarse. 0 and its attributes, -ENOENT, or -errno of the look. */
+int ftp_client_look(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret);
+
+/* TRUE where STAT may be sent with this path, and its reply be believed. */
+gboolean ftp_client_may_list_by_stat(const FtpClient *client, const RemotePath *path);
+
+/* The lines of "STAT -a path"; *ret_saw_self: "." was among them. -EFBIG when there are too many, or when more came
+ * than the reply: nothing of it is to be believed then. */
+int ftp_client_list_by_stat(FtpClient *client, const FtpCall *call, const RemotePath *path, ListEntryFunc entry,
+                            gpointer data, gboolean *ret_saw_self);
+
+/* "213 1234": what stands behind the code; NULL when it is no 213. */
+const char *ftp_reply_value(const char *reply);
 
 /* One command; the reply's text, where wanted, is copied. */
 int ftp_client_command(FtpClient *client, const FtpCall *call, const char *command, char **ret_reply,

@@ -255,6 +255,29 @@ void ftp_pool_give(FtpPool *pool, FtpSession *session)
     ftp_transfer_unref(transfer);
 }
 
+void ftp_pool_adopt(FtpPool *pool, FtpSession *session)
+{
+    g_mutex_lock(&pool->lock);
+    gboolean keep = !pool->stopped && open_sessions(pool) < pool->limit;
+    if (keep)
+        g_queue_push_head(&pool->idle, session);
+    g_cond_broadcast(&pool->changed);
+    g_mutex_unlock(&pool->lock);
+    if (!keep)
+        ftp_session_free(session, TRUE);
+}
+
+void ftp_pool_distrust(FtpPool *pool)
+{
+    g_mutex_lock(&pool->lock);
+    GQueue idle = pool->idle;
+    g_queue_init(&pool->idle);
+    g_mutex_unlock(&pool->lock);
+    FtpSession *session;
+    while ((session = g_queue_pop_head(&idle)) != NULL)
+        ftp_session_free(session, FALSE);
+}
+
 gboolean ftp_pool_learn_busy(FtpPool *pool)
 {
     g_mutex_lock(&pool->lock);

@@ -30,6 +30,12 @@ void ftp_pool_give(FtpPool *pool, FtpSession *session);
  * more, or somebody waits. */
 int ftp_pool_take_new(FtpPool *pool, FtpSession **ret);
 
+/* A session that was opened elsewhere: kept when there is room, else ended. */
+void ftp_pool_adopt(FtpPool *pool, FtpSession *session);
+
+/* Idle sessions are dropped: what they are connected to has stopped answering. */
+void ftp_pool_distrust(FtpPool *pool);
+
 /* A login was refused because there are too many. TRUE when others are open, so that waiting for one of them helps. */
 gboolean ftp_pool_learn_busy(FtpPool *pool);
 

@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 
+#define LARGE_MAX 4096 /* directories that are remembered; then all are forgotten */
+
 FtpServer *ftp_server_new(const FtpConfig *config)
 {
     FtpServer *server = g_new0(FtpServer, 1);
@@ -15,6 +17,8 @@ FtpServer *ftp_server_new(const FtpConfig *config)
     server->greeting = g_strdup("");
     g_mutex_init(&server->lock);
     g_mutex_init(&server->mode_lock);
+    g_mutex_init(&server->large_lock);
+    server->large = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     return server;
 }
 
@@ -29,6 +33,8 @@ void ftp_server_free(FtpServer *server)
     g_free(server->mode_note);
     g_mutex_clear(&server->lock);
     g_mutex_clear(&server->mode_lock);
+    g_hash_table_unref(server->large);
+    g_mutex_clear(&server->large_lock);
     g_free(server);
 }
 
@@ -76,4 +82,24 @@ char *ftp_server_mode_note(FtpServer *server)
     char *note = g_strdup(server->mode_note);
     g_mutex_unlock(&server->mode_lock);
     return note;
+}
+
+void ftp_server_set_large(FtpServer *server, const char *path, gboolean large)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&server->large_lock);
+
+    if (!large) {
+        g_hash_table_remove(server->large, path);
+        return;
+    }
+    if (g_hash_table_size(server->large) >= LARGE_MAX)
+        g_hash_table_remove_all(server->large);
+    g_hash_table_add(server->large, g_strdup(path));
+}
+
+gboolean ftp_server_is_large(FtpServer *server, const char *path)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&server->large_lock);
+
+    return g_hash_table_contains(server->large, path);
 }

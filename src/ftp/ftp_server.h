@@ -20,6 +20,9 @@ typedef struct {
     GMutex mode_lock; /* guards a change of mode, and `mode_note` */
     char *mode_note;  /* the last sentence of the log about data connections, or NULL */
 
+    GMutex large_lock;
+    GHashTable *large; /* set of char*: directories too large for STAT, or not fit for it; under `large_lock` */
+
     gboolean quiet; /* mode_note is not logged; set before any session */
 
     /* atomic flags */
@@ -33,6 +36,9 @@ typedef struct {
     gint mode_failed_told; /* that no data connection can be made; until one can */
     gint next_active_port; /* how many ports of active_ports were asked for: each search starts at another */
     gint list_a_refused;   /* "LIST -a dir" does not list the dir */
+    gint lists_self;       /* "-a" lists "." in each directory */
+    gint stat_refused;     /* STAT does not list directories here, or not so that it can be believed */
+    gint is_vsftpd;        /* by its greeting */
     gint mlsd_refused;     /* MLSD was advertised and does not work */
     gint rest_refused;
     gint mdtm_set_refused; /* MDTM does not set times here */
@@ -50,6 +56,10 @@ void ftp_server_note_mode(FtpServer *server, const char *sentence);
 
 /* The sentence that was logged last, or NULL. Owned by the caller. Thread-safe. */
 char *ftp_server_mode_note(FtpServer *server);
+
+/* Directories that are not to be listed by STAT: `path` as the server knows it. Thread-safe. */
+void ftp_server_set_large(FtpServer *server, const char *path, gboolean large);
+gboolean ftp_server_is_large(FtpServer *server, const char *path);
 
 /* After the first login: sets the strings. `home` may be NULL. */
 void ftp_server_learn(FtpServer *server, const FtpConfig *config, const char *home, const char *greeting);

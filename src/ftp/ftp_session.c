@@ -25,7 +25,7 @@ FtpSession *ftp_session_new(const FtpConfig *config, FtpServer *server, Stats *s
     session->stats = stats;
     session->transcript = ftp_transcript_new();
     session->connecting = g_array_new(FALSE, FALSE, sizeof(curl_socket_t));
-    session->control_fd = session->data_fd = session->listen_fd = -1;
+    session->control_fd = session->data_fd = session->listen_fd = session->wire.fd = -1;
     g_mutex_init(&session->wake_lock);
     return session;
 }
@@ -46,6 +46,7 @@ static void tear_down(FtpSession *session)
     session->easy = NULL;
     session->control_fd = session->data_fd = session->listen_fd = -1;
     session->received = session->consumed = 0;
+    session->records = (FtpRecords){0};
     g_array_set_size(session->connecting, 0);
     session->connected = FALSE;
     session->prot_p = FALSE;
@@ -102,6 +103,13 @@ char ftp_session_type(const FtpSession *session)
     return session->type;
 }
 
+FtpStep ftp_session_step(const FtpSession *session)
+{
+    if (session->config->tls != FTP_TLS_OFF && g_atomic_int_get(&session->server->tls_in_use))
+        return ftp_records_step(&session->records);
+    return session->received > session->consumed ? FTP_STEP_OUT : FTP_STEP_IN;
+}
+
 FtpFailure ftp_session_failure(const FtpSession *session)
 {
     return session->failure;
@@ -142,6 +150,8 @@ gboolean ftp_session_should_stop(FtpSession *session)
         look_at_send_queue(session, now);
         if (session->stop_error == 0 && now - session->progress_at > (gint64)session->config->timeout * G_USEC_PER_SEC)
             session->stop_error = -ETIMEDOUT;
+        if (session->stop_error == 0)
+            session->stop_error = ftp_session_wire_watch(session, now);
     }
     return session->stop_error != 0;
 }
@@ -177,7 +187,8 @@ static int wait_ms(const FtpSession *session)
         last && last->code / 100 == 2 && (ftp_exchange_is(last, "EPSV") || ftp_exchange_is(last, "PASV"));
     if (announced && session->data_fd < 0)
         return 1;
-    return bound_slice(session->bound, session->data_deadline != 0 ? 100 : 1000);
+    gboolean watching = session->data_deadline != 0 || session->wire.hasty != 0 || session->wire.next != 0;
+    return bound_slice(session->bound, watching ? 100 : 1000);
 }
 
 /* Waits for the sockets, or for a wake. While the TLS handshake of a data connection is under way, libcurl 7.88 asks
@@ -253,6 +264,7 @@ int ftp_session_perform(FtpSession *session, const Bound *bound)
     session->control_tail[0] = '\0';
     session->error_text[0] = '\0';
     ftp_session_data_begin(session);
+    ftp_session_wire_reset(session);
     session->failure = FTP_FAILURE_NONE;
     if (session->stop_error != 0) {
         session->result = CURLE_ABORTED_BY_CALLBACK;
@@ -261,6 +273,8 @@ int ftp_session_perform(FtpSession *session, const Bound *bound)
     }
     session->result = run(session);
     session->bound = NULL;
+    gboolean wire_broken = session->wire.broken;
+    ftp_session_wire_reset(session);
     gboolean relayed = tls_relay_end(g_steal_pointer(&session->relay));
     session->data_fd = -1;
     if (!session->out_of_step)
@@ -272,11 +286,11 @@ int ftp_session_perform(FtpSession *session, const Bound *bound)
     }
     if (session->stop_error != 0 && session->result != CURLE_OK) {
         gboolean data = session->used_active && (session->data_late || session->stop_error == -EOPNOTSUPP);
-        session->failure =
-            data ? FTP_FAILURE_DATA
-            : session->stop_error == -ETIMEDOUT && bound_check(bound) == 0 && !g_atomic_int_get(&session->stopped)
-                ? FTP_FAILURE_TRANSIENT
-                : FTP_FAILURE_STOPPED;
+        session->failure = data ? FTP_FAILURE_DATA
+                           : wire_broken || (session->stop_error == -ETIMEDOUT && bound_check(bound) == 0 &&
+                                             !g_atomic_int_get(&session->stopped))
+                               ? FTP_FAILURE_TRANSIENT
+                               : FTP_FAILURE_STOPPED;
         session->error = session->stop_error;
         tear_down(session);
         return session->error;
@@ -332,6 +346,7 @@ static int log_in(FtpSession *session, const Bound *bound)
     curl_easy_getinfo(session->easy, CURLINFO_FTP_ENTRY_PATH, &home);
     const FtpExchange *greeting = ftp_transcript_get(session->transcript, 0);
     g_atomic_int_set(&session->server->changes_blanks, strstr(greeting->lines->str, "Pure-FTPd") != NULL);
+    g_atomic_int_set(&session->server->is_vsftpd, strstr(greeting->lines->str, "vsFTPd") != NULL);
     g_autofree char *text = greeting->command[0] == '\0' ? ftp_exchange_reply(greeting) : NULL;
     ftp_server_learn(session->server, session->config, home, text && strlen(text) > 4 ? text + 4 : "");
     g_atomic_int_set(&session->server->tls_in_use, ftp_transcript_find(session->transcript, "PBSZ") != NULL ||
@@ -442,9 +457,10 @@ char *ftp_session_explain(const FtpSession *session)
 {
     const FtpExchange *last = ftp_transcript_last(session->transcript);
     g_autofree char *reply = last && last->lines->len > 0 ? ftp_exchange_reply(last) : NULL;
-    const char *own = session->error_text[0] != '\0' ? session->error_text
-                      : session->result != CURLE_OK  ? curl_easy_strerror(session->result)
-                                                     : g_strerror(-session->error);
+    const char *own = session->result == CURLE_ABORTED_BY_CALLBACK ? g_strerror(-session->error)
+                      : session->error_text[0] != '\0'             ? session->error_text
+                      : session->result != CURLE_OK                ? curl_easy_strerror(session->result)
+                                                                   : g_strerror(-session->error);
     g_autofree char *printable = log_printable(own, 300);
     if (session->failure == FTP_FAILURE_DATA)
         return ftp_session_data_explain(session);

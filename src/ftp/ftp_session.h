@@ -11,6 +11,7 @@
 #include "base/stats.h"
 #include "ftp/ftp_client.h"
 #include "ftp_error.h"
+#include "ftp_records.h"
 #include "ftp_server.h"
 #include "ftp_transcript.h"
 
@@ -20,6 +21,10 @@ FtpSession *ftp_session_new(const FtpConfig *config, FtpServer *server, Stats *s
 
 /* Says QUIT (waiting a second at most) when `polite` and connected, and frees. */
 void ftp_session_free(FtpSession *session, gboolean polite);
+
+/* A connection that does not stand after `usec` is given up (as a timeout) when the session is opened; 0: after
+ * connect_timeout, as usual. What follows, the greeting and the login, has connect_timeout in both cases. */
+void ftp_session_set_hasty(FtpSession *session, gint64 usec);
 
 /* Connects and logs in when there is no living connection; sends what a new session needs (FEAT the first time, OPTS).
  * 0 or -errno; ftp_session_failure() and ftp_session_explain() tell more. */
@@ -54,6 +59,11 @@ const FtpExchange *ftp_session_reply(const FtpSession *session, guint n);
 
 /* One command: 0, or what its reply means as -errno. */
 int ftp_session_command(FtpSession *session, const Bound *bound, const char *command);
+
+/* Whether everything that the server has sent so far belongs to the replies that were read: a name with a line end in
+ * it can end the reply to STAT early, and what is left would be taken for the reply to the next command.
+ * FTP_STEP_UNKNOWN over TLS, when the size of the records does not tell. */
+FtpStep ftp_session_step(const FtpSession *session);
 
 /* FALSE for a path that some server might take for a pattern, an option or two arguments, behind LIST or STAT. */
 gboolean ftp_path_is_plain(const RemotePath *path);

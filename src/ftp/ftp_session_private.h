@@ -3,7 +3,9 @@
  * ftp_session_setup.c (libcurl's options). */
 #pragma once
 
+#include "ftp_records.h"
 #include "ftp_session.h"
+#include "ftp_session_wire.h"
 #include "tls_relay.h"
 
 #include <curl/curl.h>
@@ -30,6 +32,7 @@ struct FtpSession {
     gboolean connected; /* logged in, and nothing since that speaks against it */
     gboolean reused;    /* see ftp_session_was_reused() */
     GArray *connecting; /* curl_socket_t: open sockets while there is no control connection yet */
+    WireWatch wire;     /* see ftp_session_wire.h */
     int control_fd;     /* -1 when not connected */
     int data_fd;        /* of the operation that is running, or -1; owned by libcurl */
     int listen_fd;      /* in active mode, until the server has connected; or -1; owned by libcurl */
@@ -48,6 +51,7 @@ struct FtpSession {
     gboolean was_cut;          /* the data socket was taken away from libcurl */
     guint64 received;        /* bytes on the control connection when the last line of a reply was read; 0: not known */
     guint64 consumed;        /* bytes of all those lines */
+    FtpRecords records;      /* the same over TLS, for one command */
     gboolean out_of_step;    /* a reply came that belongs to no command: those that follow can't be believed */
     gboolean awaiting_reply; /* a command was sent whose reply has not come */
     gboolean reply_seen;     /* the control connection has woken the loop ... */
@@ -90,6 +94,14 @@ gboolean ftp_session_should_stop(FtpSession *session);
 
 /* Ends the data connection when a cut was asked for and the transfer is under way (DESIGN fact 2). */
 void ftp_session_apply_cut(FtpSession *session);
+
+/* ---- ftp_session_wire.c ---- */
+
+/* Before and after an operation: nothing is asked, nothing is known. */
+void ftp_session_wire_reset(FtpSession *session);
+
+/* From the loop: 0, or -errno when the operation is to end. */
+int ftp_session_wire_watch(FtpSession *session, gint64 now);
 
 /* ---- ftp_session_data.c ---- */
 

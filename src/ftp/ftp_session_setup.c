@@ -26,6 +26,8 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
             return CURL_SOCKET_BAD;
         }
     } else {
+        if (session->connecting->len == 0)
+            session->wire.connecting_at = g_get_monotonic_time();
         g_array_append_val(session->connecting, fd);
     }
     return fd;
@@ -121,9 +123,12 @@ static int trace(CURL *easy, curl_infotype type, char *bytes, size_t size, void 
 
     switch (type) {
     case CURLINFO_HEADER_OUT:
+        if (session->config->proxy && !session->connected) /* what the proxy said is not counted */
+            session->consumed = session->received;
         /* Something was left behind the last reply when that was read: libcurl will take it for the reply to this. */
-        if (session->received > session->consumed && session->config->tls == FTP_TLS_OFF && !session->config->proxy)
+        if (session->received > session->consumed && session->config->tls == FTP_TLS_OFF)
             session->out_of_step = TRUE;
+        ftp_records_begin(&session->records);
         ftp_transcript_sent(session->transcript, bytes, size);
         session->awaiting_reply = TRUE;
         stats_add(session->stats, STATS_COMMANDS, 1);
@@ -144,6 +149,7 @@ static int trace(CURL *easy, curl_infotype type, char *bytes, size_t size, void 
         last = ftp_transcript_last(session->transcript);
         if (last->code != 0)
             session->awaiting_reply = FALSE;
+        ftp_records_line(&session->records, size, last->code != 0 && last->preliminary == 0 && session->data_fd < 0);
         if (ftp_exchange_is(last, "PROT") && last->code / 100 == 2)
             session->prot_p = g_str_has_suffix(last->command, "P");
         if (session->config->verbose)
@@ -153,6 +159,10 @@ static int trace(CURL *easy, curl_infotype type, char *bytes, size_t size, void 
             session->control_fd = g_array_index(session->connecting, curl_socket_t, session->connecting->len - 1);
             g_array_set_size(session->connecting, 0);
         }
+        break;
+    case CURLINFO_SSL_DATA_IN:
+        if (session->data_fd < 0)
+            ftp_records_seen(&session->records, bytes, size);
         break;
     case CURLINFO_DATA_IN:
     case CURLINFO_DATA_OUT:

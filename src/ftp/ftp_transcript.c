@@ -76,6 +76,8 @@ static void take_line(FtpTranscript *transcript, FtpExchange *exchange, const ch
         g_string_append_len(exchange->lines, line, (gssize)size);
         g_string_append_c(exchange->lines, '\n');
         transcript->bytes += size + 1;
+    } else {
+        exchange->truncated = TRUE;
     }
     int code = code_of(line, size);
     if (code == 0 || (size > 3 && line[3] != ' ')) /* inside, or the first line, of a reply of several lines */

@@ -9,12 +9,12 @@
 #include <glib.h>
 
 typedef struct {
-    char *command;   /* as sent, without its end; "" for the greeting; the argument of PASS is "***" */
-    int code;        /* of the last complete reply; 0 while there is none */
-    int preliminary; /* the code of a 1yz reply that came before, or 0 */
-    GString *lines;  /* all reply lines, each ended by '\n' */
-    guint replies;   /* complete ones, 1yz included */
-    gboolean in_multiline;
+    char *command;      /* as sent, without its end; "" for the greeting; the argument of PASS is "***" */
+    int code;           /* of the last complete reply; 0 while there is none */
+    int preliminary;    /* the code of a 1yz reply that came before, or 0 */
+    GString *lines;     /* all reply lines, each ended by '\n' */
+    guint replies;      /* complete ones, 1yz included */
+    gboolean truncated; /* lines were left out: FTP_TRANSCRIPT_MAX */
 } FtpExchange;
 
 typedef struct FtpTranscript FtpTranscript;

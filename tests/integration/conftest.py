@@ -27,6 +27,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import lib  # noqa: E402
+import netlab  # noqa: E402
 import servers  # noqa: E402
 from lib import FTPFS, STRICT, Mount  # noqa: E402
 
@@ -257,6 +258,43 @@ def workdir(server, request):
     server.give(directory.local)
     yield directory
     shutil.rmtree(directory.local, ignore_errors=True)
+
+
+# Networks.
+
+@pytest.fixture
+def new_lab():
+    """Makes labs: new_lab(rtt=20) -> netlab.Lab. lab.start(kind, ...) starts a server in it, on port 21. They end after
+    the mounts, which a test must ask for later; a mount is made in it by wrapper=lab.client.prefix."""
+    reason = netlab.missing()
+    if reason:
+        if STRICT:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    labs, started = [], []
+
+    def make(**options):
+        lab = netlab.Lab(**options)
+        labs.append(lab)
+
+        def start(kind="vsftpd", **settings):
+            why = servers.missing(kind)
+            if why:
+                if STRICT:
+                    pytest.fail(why)
+                pytest.skip(why)
+            started.append(servers.start(kind, netns=lab.server.path, port=21,
+                                         **{"address": lab.server.address, "seen_as": lab.reachable, **settings}))
+            return started[-1]
+
+        lab.start = start
+        return lab
+
+    yield make
+    for server in started:
+        server.forget()
+    for lab in labs:
+        lab.end()
 
 
 # Mounts.

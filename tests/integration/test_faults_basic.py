@@ -312,6 +312,7 @@ def test_nobody_answers(scripted_server, mount):
         silent.listen(64)
         assert error_of(os.listdir, mounted.path / "one") in ("ETIMEDOUT", "EIO")
     server.start()
+    wait_for(lambda: error_of(os.listdir, mounted.path / "four") == "", OUTER, "the server to be found")
     assert_works(mounted, server, "two")
 
 

@@ -532,6 +532,8 @@ def test_stall(scripted, mount, where):
         assert failed in ("", "ETIMEDOUT", "EIO")
     else:
         assert failed in ("ETIMEDOUT", "EIO"), (failed, server.commands())
+    server.clear_rules()
+    wait_for(lambda: error_of(os.listdir, mounted.path / "alive") == "", OUTER, "the server to be found alive again")
     assert_alive(mounted, server)
 
 

@@ -234,8 +234,9 @@ class ScriptedServer:
     ("SITE CHMOD" is a verb, too). missing: the reply for a name that is not there; by verb in missing_by.
     mlsd_line, list_line: functions (name, node) -> bytes, without the end of the line. list_raw, mlsd_raw: {path:
     bytes, or a function that returns an iterable of bytes}: listings as they are sent. list_a: "option", "name" (`-a`
-    is taken for a name), "refuse". hide_dots: LIST without -a leaves dot files out. list_missing_empty: LIST of a name
-    that is not there is an empty listing. list_empty: the reply to a listing of nothing, instead of 150 and 226.
+    is taken for a name), "refuse". hide_dots: LIST without -a leaves dot files out. list_self: `-a` lists "." and
+    "..". list_missing_empty: LIST of a name that is not there is an empty listing. list_empty: the reply to a listing
+    of nothing, instead of 150 and 226.
     transfer_done: the last reply of transfers. mkd_done, mkd_exists: replies of MKD.
     rename_replaces: RNTO may replace a file. pwd: the reply to PWD. pasv_address: the four numbers of a PASV reply.
     pasv_host: where data connections are really accepted. size_in_ascii: SIZE works in TYPE A.
@@ -262,6 +263,7 @@ class ScriptedServer:
         self.mlsd_raw = {}
         self.list_a = "option"
         self.hide_dots = True
+        self.list_self = False
         self.list_missing_empty = False
         self.list_empty = None
         self.transfer_done = "226 done"
@@ -849,12 +851,15 @@ class Session:
         """The lines, bytes for a raw listing, or None for a name that is not there."""
         server = self.server
         hide = server.hide_dots
+        own = []
         if argument == b"-a" or argument.startswith(b"-a "):
             if server.list_a == "refuse":
                 return None
             if server.list_a == "option":
                 hide = False
                 argument = argument[3:]
+                if server.list_self:
+                    own = [server.list_line(name, Node()) for name in (b".", b"..")]
         path = self.path_of(argument)
         if path in server.list_raw:
             return server.list_raw[path]
@@ -864,8 +869,8 @@ class Session:
         with server.tree.lock:
             if not node.is_dir:
                 return [server.list_line(argument, node)]
-            return [server.list_line(name, child) for name, child in node.children.items()
-                    if not (hide and name.startswith(b"."))]
+            return own + [server.list_line(name, child) for name, child in node.children.items()
+                          if not (hide and name.startswith(b"."))]
 
     def do_list(self, argument, shape):
         lines = self.list_lines(argument)
@@ -881,7 +886,13 @@ class Session:
         if lines is None:
             self.say_missing("STAT")
             return
-        text = b"\r\n".join(lines) if isinstance(lines, list) else lines
+        if callable(lines):
+            self.send(b"213-status\r\n")
+            for block in lines():
+                self.send(block)
+            self.reply("213 end")
+            return
+        text = b"\r\n".join(lines) if isinstance(lines, list) else lines.removesuffix(b"\r\n")
         self.reply(b"213-status\r\n" + text + (b"\r\n" if text else b"") + b"213 end")
 
     # Names and attributes.

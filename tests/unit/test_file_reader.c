@@ -114,6 +114,11 @@ void ftp_client_free(FtpClient *client)
     g_free(client);
 }
 
+gboolean ftp_client_is_away(FtpClient *client)
+{
+    return FALSE;
+}
+
 static int client_take(FtpClient *client, const FtpCall *call, FtpTransfer *transfer)
 {
     int error = 0;

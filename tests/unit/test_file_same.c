@@ -7,8 +7,7 @@
 
 static FtpAttr attr(gint64 size, gint64 mtime, guint32 precision)
 {
-    return (FtpAttr){
-        .has = FTP_HAS_SIZE | FTP_HAS_MTIME, .size = size, .mtime = mtime, .mtime_precision = precision};
+    return (FtpAttr){.has = FTP_HAS_SIZE | FTP_HAS_MTIME, .size = size, .mtime = mtime, .mtime_precision = precision};
 }
 
 static gboolean unchanged(FtpAttr was, FtpAttr is)

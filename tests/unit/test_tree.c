@@ -135,6 +135,12 @@ int ftp_client_stat(FtpClient *client, const FtpCall *call, const RemotePath *pa
     return 0;
 }
 
+int ftp_client_stat_line(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret,
+                         char **ret_target)
+{
+    return -EOPNOTSUPP;
+}
+
 int ftp_client_size_and_time(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret)
 {
     const Node *node = server_find(client, remote_path_bytes(path));
