@@ -8,5 +8,6 @@
     bounded     processes with a limit, mounts that are undone whatever happens
     work        what is done on a mount, timed, in a process of its own
     rows        the rows of the table: reading and listing (rows), writing (rows_write), sizes (rows_size)
+    record      measurements of several runs
     report      the table, and the page that is written with it
 """

@@ -4,14 +4,13 @@
 import argparse
 import os
 import pathlib
-import shlex
 import sys
 
 import netlab
 import servers
 
-from . import bounded, peers, report
-from .rows import READING, Results, Run
+from . import bounded, peers, record, report
+from .rows import READING, Cell, Results, Run
 from .rows_size import SIZES, ScriptedSite
 from .rows_write import WRITING
 from .site import Sites, round_trips
@@ -20,14 +19,6 @@ from .tree import Sizes, Tree
 ROWS = READING + SIZES + WRITING
 SLOW = ("untar", "write4g")  # once is enough when nobody says how often
 SMOKE_FAR = ("deep", "read64", "copy")  # what a smoke run also does over a wire
-
-
-class Cell:
-    """All measurements of one row by one peer in one place. trouble: why there are no more."""
-
-    def __init__(self):
-        self.measurements = []
-        self.trouble = None
 
 
 def parse_arguments():
@@ -45,6 +36,8 @@ def parse_arguments():
     parser.add_argument("--smoke", action="store_true", help="small sizes, once: only shows that it works")
     parser.add_argument("--commands", action="store_true", help="also prints the commands that the server got")
     parser.add_argument("--keep-log", metavar="FILE", help="appends what the mounts have logged to FILE")
+    parser.add_argument("--record", metavar="FILE",
+                        help="keeps the measurements in FILE; the table has what earlier runs have measured, too")
     parser.add_argument("--results", metavar="FILE", help="writes the page RESULTS.md to FILE")
     parser.add_argument("--no-install", action="store_true", help="neither installs nor builds anything")
     return parser.parse_args()
@@ -111,9 +104,7 @@ class Bench:
         return [word for word in self.arguments.servers.split(",") if word]
 
     def repetitions(self, row):
-        if self.arguments.smoke:
-            return 1
-        return self.arguments.repeat or (1 if row.name in SLOW else 3)
+        return self.arguments.repeat or (1 if self.arguments.smoke or row.name in SLOW else 3)
 
     def site(self, kind, rtt):
         return ScriptedSite() if kind == "scripted" else self.sites.get(kind, rtt != 0)
@@ -148,9 +139,12 @@ class Bench:
                 mount = peer.mount(site, directory)
             run = Run(site, self.tree, mount, directory, self.arguments.limit or row.limit, number)
             site.forget_commands()
+            before = mount.processor_time() if mount else None
             result = row.measure(run) if mount else row.raw(run)
             commands = site.commands()
             result["rounds"] = round_trips(commands)
+            if mount:
+                result["processor"] = mount.processor_time() - before
             cell.measurements.append(result)
             if self.arguments.commands:
                 print("\n".join(f"    {line}" for line in commands), file=sys.stderr)
@@ -176,10 +170,12 @@ class Bench:
     @staticmethod
     def say(row, rtt, kind, peer, cell):
         text = cell.trouble or row.cell(cell.measurements[-1])
+        if not cell.trouble and "processor" in cell.measurements[-1]:
+            text += f", processor {cell.measurements[-1]['processor']:.2f}"
         print(f"{row.name:9} {rtt:>4} ms  {kind:8} {peer.name:14} {text}", file=sys.stderr, flush=True)
 
     def results(self):
-        found = {row.name: {} for row in self.rows}
+        found = {row.name: {} for row in ROWS}
         for (name, rtt, kind), cells in self.cells.items():
             for peer, cell in cells.items():
                 if cell.measurements:
@@ -202,8 +198,9 @@ def main():
     if reason and arguments.rtt != "0":
         print(f"tests/bench/run: {reason} (--rtt 0 does without)", file=sys.stderr)
         return 1
-    load = os.getloadavg()[0]
     bench = Bench(arguments)
+    runs = record.Record(arguments.record)
+    this_run = record.about(arguments.repeat or (1 if arguments.smoke else 3), bench.missing)
     complete = False
     try:
         bench.run()
@@ -213,14 +210,14 @@ def main():
     finally:
         bounded.end_mounts()
         bench.sites.end()
-    lines = report.table(bench.rows, bench.cells, bench.results())
-    command_line = shlex.join(["tests/bench/run", *sys.argv[1:]])
-    repetitions = arguments.repeat or 3
+    failed = bench.failed()
+    bench.cells = runs.add(this_run, bench.cells)
+    lines = report.table([row for row in ROWS if any(row.name == name for name, _, _ in bench.cells)], bench.cells,
+                         bench.results())
     if arguments.results and complete:
-        pathlib.Path(arguments.results).write_text(
-            report.page(command_line, repetitions, lines, bench.missing, load), encoding="utf-8")
+        pathlib.Path(arguments.results).write_text(report.page(runs.runs, lines), encoding="utf-8")
     print("\n".join(lines))
-    return 1 if bench.failed() or not complete else 0
+    return 1 if failed or not complete else 0
 
 
 if __name__ == "__main__":

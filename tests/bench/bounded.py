@@ -97,6 +97,11 @@ class Mount:
                 found[name] = int(value.split()[0]) * 1024
         return found["VmRSS"], found["VmHWM"]
 
+    def processor_time(self):
+        """Seconds that the daemon has spent on a processor so far."""
+        words = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
     def end(self):
         """Unmounts it; a daemon that does not let go is killed."""
         if self not in _mounts:
@@ -177,7 +182,11 @@ def scratch_directory(prefix):
     """A new directory below the one of this process, which is removed at the end."""
     global _scratch
     if _scratch is None:
-        _scratch = tempfile.mkdtemp(prefix=f"ftpfs-bench.{os.getpid()}.", dir=os.environ.get("FTPFS_BENCH_DIR", "/tmp"))
+        place = os.environ.get("FTPFS_BENCH_DIR") or "/tmp"
+        for stale in pathlib.Path(place).glob("ftpfs-bench.*"):  # of processes that were killed
+            if not os.path.exists(f"/proc/{stale.name.split('.')[1]}"):
+                remove(stale)
+        _scratch = tempfile.mkdtemp(prefix=f"ftpfs-bench.{os.getpid()}.", dir=place)
         os.chmod(_scratch, 0o755)
     path = tempfile.mkdtemp(prefix=prefix + ".", dir=_scratch)
     os.chmod(path, 0o755)

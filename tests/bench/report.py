@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The table of the medians, and the page that is written with it."""
 
-import datetime
 import os
 import pathlib
 import platform
@@ -17,6 +16,12 @@ def median_of(measurements):
     """One dictionary of the medians of each value."""
     names = set.intersection(*(set(values) for values in measurements))
     return {name: statistics.median(values[name] for values in measurements) for name in names}
+
+
+def commit():
+    """Of the sources, where git knows it."""
+    checkout = pathlib.Path(__file__).resolve().parents[2]
+    return peers_module.version(["git", "-C", str(checkout), "describe", "--always", "--dirty"])
 
 
 def cell_of(row, cell):
@@ -77,12 +82,14 @@ def machine():
     return f"{os.cpu_count()} cores of {model}, {memory:.0f} GiB; {system}, Linux {platform.release()}"
 
 
-def page(command_line, repetitions, lines, missing, load):
-    today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
-    parts = ["# Results", "",
-             f"Written by `{command_line}` on {today}; not edited. {repetitions} repetition(s), the peers in turn.", "",
-             f"- Machine: {machine()}; load before the run {load:.1f}",
-             *(f"- {name}: {value}" for name, value in peers_module.versions()),
-             *(f"- Not measured: {name}: {reason}" for name, reason in missing), "",
-             EXPLAINED, "", *lines, ""]
+def page(runs, lines):
+    """runs: what record.about() says of each run that the table is made of."""
+    parts = ["# Results", "", "Written by tests/bench/run; not edited. The peers take turns in each repetition.", ""]
+    for run in runs:
+        parts.append(f"- `{run['command']}`, {run['date']}, {run['repeat']} repetition(s), load before the run "
+                     f"{run['load']:.1f}")
+        parts += [f"  - not measured: {name}: {reason}" for name, reason in run["missing"]]
+    parts += [f"- machine: {machine()}", f"- sources: {commit()}"]
+    parts += [f"- {name}: {value}" for name, value in peers_module.versions()]
+    parts += ["", EXPLAINED, "", *lines, ""]
     return "\n".join(parts)

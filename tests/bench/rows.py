@@ -81,6 +81,14 @@ def at_most(value, limit):
     return None if value is None or limit is None else value <= limit
 
 
+class Cell:
+    """All measurements of one row by one peer in one place. trouble: why there are no more."""
+
+    def __init__(self, measurements=(), trouble=None):
+        self.measurements = list(measurements)
+        self.trouble = trouble
+
+
 class Row:
     name = title = None
     needs = ()

@@ -2,6 +2,8 @@
 """tests/bench/run works: every row, with small sizes. How long anything takes is not judged here."""
 
 import os
+import signal
+import subprocess
 
 import pytest
 
@@ -56,3 +58,22 @@ def test_a_broken_peer_is_told_and_the_others_are_measured(tmp_path):
 def test_what_is_not_known_is_refused():
     done = bench("--rows", "nosuchrow", check=False)
     assert done.returncode == 1 and "nosuchrow" in done.stderr, repr(done)
+
+
+def test_an_end_by_a_signal_leaves_nothing(session_directory):
+    # (pytest's own directory is closed to the server's sessions)
+    place = session_directory / "bench"
+    place.mkdir(mode=0o755)
+    environment = dict(os.environ, FTPFS=str(FTPFS), FTPFS_BENCH_DIR=str(place))
+    with open(place / "log", "wb") as log:
+        process = subprocess.Popen([RUN, "--no-install", "--smoke", "--rows", "read64", "--rtt", "5",
+                                    "--peers", "ftpfs", "--repeat", "1000"], env=environment, stdout=log, stderr=log)
+    try:
+        lib.wait_for(lambda: any(path.startswith(str(place)) for path in lib.mounted_paths()), 60, "a mount")
+        process.terminate()
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM, (place / "log").read_text()
+    finally:
+        process.kill()
+        process.wait()
+    assert [path for path in lib.mounted_paths() if path.startswith(str(place))] == []
+    assert [path.name for path in place.iterdir()] == ["log"]
