@@ -133,6 +133,7 @@ static int mount_and_serve(Options *options, FtpClient *client, Stats *stats, Lo
     } else {
         result = serve(fuse, fs, options, log);
         fuse_unmount(fuse);
+        fs_finish(fs);
     }
     fuse_destroy(fuse);
     return result;

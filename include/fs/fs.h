@@ -12,6 +12,9 @@ typedef struct Fs Fs;
 Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **error);
 void fs_free(Fs *fs);
 
+/* After the unmount: waits until the server has what was written (write=back), within bounds. */
+void fs_finish(Fs *fs);
+
 /* A text of lines "name: value" for --status and the attribute user.ftpfs.status. Owned by the caller. */
 char *fs_status_text(Fs *fs);
 

@@ -13,16 +13,29 @@
 #include "fs/options.h"
 #include "fs/tree.h"
 
-typedef struct AheadQueue AheadQueue;
 typedef struct OpenFiles OpenFiles;
 typedef struct OpenFile OpenFile;
 
 /* NULL with `error` set when the spool directory can't be made or written to (it is made with mode 0700). */
-OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, AheadQueue *queue, Stats *stats,
-                          GError **error);
+OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, Stats *stats, GError **error);
 
-/* Waits for nothing: all files were released before. */
+/* After open_files_finish(), or when nothing was ever opened. */
 void open_files_free(OpenFiles *files);
+
+/* Before the first operation, when threads may be started: with write=back, and when an earlier mount of the same
+ * source has left files, these are there at once, and are sent. */
+void open_files_back_start(OpenFiles *files);
+
+/* After the last operation: closes what is open, and waits until the server has everything; with lines of progress, and
+ * no longer than `retry` when nothing goes on. What is left is in the journal. */
+void open_files_finish(OpenFiles *files);
+
+/* fsync(2) of a directory: waits for the files below it. */
+int open_files_sync(OpenFiles *files, const Bound *bound, const char *path);
+
+/* TRUE when the server has not got the file yet: its size, how many per cent of it were sent, and bytes a second. */
+gboolean open_files_progress(OpenFiles *files, const char *path, gint64 *ret_size, guint *ret_percent,
+                             gint64 *ret_rate);
 
 /* open(2): `flags` O_RDONLY, O_WRONLY, O_RDWR, with O_TRUNC, O_APPEND. -ENOENT, -EISDIR, -EACCES... `ret_keep_cache`:
  * the kernel's pages of the last open are still right; `ret_changed`: the file is not what the kernel was last told
@@ -43,6 +56,10 @@ int open_file_truncate(OpenFile *file, const Bound *bound, gint64 size);
 
 /* Uploads what was changed and returns when the server has it and its size was checked: 0 or the true errno. */
 int open_file_flush(OpenFile *file, const Bound *bound);
+
+/* close(2): with write=back the contents and a record of them are on the disk when it returns, and the server gets them
+ * in the background. Else, and where that can't be done, as open_file_flush(). */
+int open_file_close(OpenFile *file, const Bound *bound);
 
 /* TRUE when the server is still to be told that the file is empty, and nothing else: it was made or cut to nothing, and
  * not written to since. */
@@ -68,6 +85,9 @@ gboolean open_files_defer_mode(OpenFiles *files, const char *path, mode_t mode);
  * table. Waits (bounded) for an upload of that file that is under way. */
 int open_files_rename(OpenFiles *files, const Bound *bound, const char *from, const char *to, unsigned int flags);
 int open_files_unlink(OpenFiles *files, const Bound *bound, const char *path);
+
+/* rmdir(2): -ENOTEMPTY also for names that the server does not know yet. */
+int open_files_rmdir(OpenFiles *files, const Bound *bound, const char *path);
 
 /* Lines "name: value" about files with unsent changes, appended for --status. */
 void open_files_status(OpenFiles *files, GString *text);

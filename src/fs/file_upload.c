@@ -43,6 +43,7 @@ static gssize upload_source(void *bytes, gsize size, gint64 offset, gpointer dat
 
     g_mutex_lock(&file->lock);
     gssize n = spool_file_read(upload->spool, bytes, size, offset);
+    file->back.sent = offset + (gint64)size;
     g_mutex_unlock(&file->lock);
     if (n < 0)
         return n;
@@ -90,6 +91,8 @@ static gboolean is_refused(int error)
 
 static int upload_direct(Upload *upload, const Bound *bound)
 {
+    if (upload->on_server)
+        open_file_will_change_in_place(upload->file); /* what can't be written down can't be helped */
     int error = upload_store(upload, bound, upload->path);
     if (error < 0 && !upload->on_server && !is_refused(error))
         upload_delete(upload, upload->path);
@@ -186,6 +189,10 @@ static void upload_finish(Upload *upload, const Bound *bound)
     Tree *tree = file->files->tree;
     while (TRUE) {
         g_mutex_lock(&file->lock);
+        if (file->changes != upload->changes) { /* they belong to what is sent next */
+            g_mutex_unlock(&file->lock);
+            return;
+        }
         gboolean has_mtime = file->has_mtime, has_mode = file->has_mode, mode_asked = file->mode_asked;
         gint64 mtime = file->mtime;
         mode_t mode = file->mode;
@@ -271,7 +278,7 @@ static gboolean upload_end(Upload *upload)
 
     g_mutex_lock(&files->lock);
     g_mutex_lock(&file->lock);
-    gboolean late = file->has_mtime || file->has_mode;
+    gboolean late = (file->has_mtime || file->has_mode) && file->changes == upload->changes;
     if (late) {
         g_mutex_unlock(&file->lock);
         g_mutex_unlock(&files->lock);
@@ -282,6 +289,7 @@ static gboolean upload_end(Upload *upload)
     file->attr.size = upload->size;
     file->attr.has |= FTP_HAS_SIZE;
     attr = file->attr;
+    open_file_set_base(file, &attr);
     gboolean same = file->changes == upload->changes;
     if (same) {
         file->dirty = FALSE;

@@ -39,7 +39,7 @@ Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **err
     fs->tree = tree_new(options, client, stats);
     fs->queue = ahead_queue_new(client, ahead_threads(options));
     fs->dir_ahead = dir_ahead_new(fs->queue, tree_cache(fs->tree), stats);
-    fs->files = open_files_new(options, client, fs->tree, fs->queue, stats, error);
+    fs->files = open_files_new(options, client, fs->tree, stats, error);
     return fs->files ? g_steal_pointer(&fs) : NULL;
 }
 
@@ -63,6 +63,12 @@ void fs_start(Fs *fs)
 
     if (leftovers->len > 0 && !fs->options->read_only)
         fs->tidy = g_thread_try_new("ftpfs-tidy", tidy, fs, NULL);
+    open_files_back_start(fs->files);
+}
+
+void fs_finish(Fs *fs)
+{
+    open_files_finish(fs->files);
 }
 
 void open_dir_free(OpenDir *dir)
@@ -189,7 +195,23 @@ char *fs_status_text(Fs *fs)
     return g_string_free(text, FALSE);
 }
 
-char *fs_attribute(Fs *fs, const char *name)
+/* pending, percent, rate: of one file. */
+static char *progress_attribute(Fs *fs, const char *path, const char *name)
+{
+    gint64 size = 0, rate = 0;
+    guint percent = 0;
+    gboolean pending = open_files_progress(fs->files, path, &size, &percent, &rate);
+
+    if (g_str_equal(name, "user.ftpfs.pending"))
+        return g_strdup_printf("%" G_GINT64_FORMAT, pending ? size : 0);
+    if (g_str_equal(name, "user.ftpfs.percent"))
+        return g_strdup_printf("%u", pending ? percent : 100);
+    if (g_str_equal(name, "user.ftpfs.rate"))
+        return g_strdup_printf("%" G_GINT64_FORMAT, pending ? rate : 0);
+    return NULL;
+}
+
+char *fs_attribute(Fs *fs, const char *path, const char *name)
 {
     FtpClientState state;
 
@@ -206,5 +228,5 @@ char *fs_attribute(Fs *fs, const char *name)
         return g_strdup(tls_text(fs, &state));
     if (g_str_equal(name, "user.ftpfs.sessions"))
         return g_strdup_printf("%u", state.open);
-    return NULL;
+    return progress_attribute(fs, path, name);
 }

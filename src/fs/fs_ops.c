@@ -143,7 +143,7 @@ static int op_rmdir(const char *path)
 {
     Bound bound = call_bound();
 
-    return result(tree_rmdir(this_fs()->tree, &bound, path));
+    return result(open_files_rmdir(this_fs()->files, &bound, path));
 }
 
 static int op_unlink(const char *path)
@@ -222,7 +222,7 @@ static int op_getxattr(const char *path, const char *name, char *value, size_t s
     if (!g_str_has_prefix(name, "user."))
         return -EOPNOTSUPP;
     if (g_str_has_prefix(name, "user.ftpfs."))
-        text = fs_attribute(this_fs(), name);
+        text = fs_attribute(this_fs(), path, name);
     if (!text)
         return -ENODATA;
     size_t length = strlen(text);
@@ -344,7 +344,10 @@ static int op_releasedir(const char *path, struct fuse_file_info *fi)
 
 static int op_fsyncdir(const char *path, int only_data, struct fuse_file_info *fi)
 {
-    return 0; /* every change of a name is at the server already */
+    Bound bound = call_bound();
+
+    /* every change of a name is at the server already; files may wait with write=back */
+    return result(open_files_sync(this_fs()->files, &bound, path));
 }
 
 /* ---- Files ---- */
@@ -398,7 +401,7 @@ static int op_mknod(const char *path, mode_t mode, dev_t device)
     int r = op_create(path, mode, &fi);
     if (r < 0)
         return r;
-    r = open_file_flush(open_file_of(&fi), &bound);
+    r = open_file_close(open_file_of(&fi), &bound);
     open_file_release(open_file_of(&fi), fi.flags);
     return result(r);
 }
@@ -438,7 +441,7 @@ static int op_flush(const char *path, struct fuse_file_info *fi)
         return 0;
     if (open_file_is_blank(file) && fs_caller_holds(this_fs(), fuse_get_context()->pid, path))
         return 0;
-    return result(open_file_flush(file, &bound));
+    return result(open_file_close(file, &bound));
 }
 
 static int op_fsync(const char *path, int only_data, struct fuse_file_info *fi)

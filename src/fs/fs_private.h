@@ -45,5 +45,5 @@ void fs_fill_statvfs(Fs *fs, struct statvfs *ret);
  * can't be found out (a process of somebody else, or of another name space). */
 gboolean fs_caller_holds(const Fs *fs, pid_t pid, const char *path);
 
-/* The value of an attribute "user.ftpfs.NAME"; NULL when there is none. Owned by the caller. */
-char *fs_attribute(Fs *fs, const char *name);
+/* The value of an attribute "user.ftpfs.NAME" of the file `path`; NULL when there is none. Owned by the caller. */
+char *fs_attribute(Fs *fs, const char *path, const char *name);

@@ -10,9 +10,8 @@
 #define FETCH_PIECE ((gint64)256 * 1024)
 
 struct BaseReader {
-    gint refs;              /* atomic */
-    FileReader *reader;     /* NULL where there are */
-    FileContents *contents; /* all of the file */
+    gint refs; /* atomic */
+    FileReader *reader;
 };
 
 void base_reader_unref(BaseReader *reader)
@@ -20,7 +19,6 @@ void base_reader_unref(BaseReader *reader)
     if (!reader || !g_atomic_int_dec_and_test(&reader->refs))
         return;
     file_reader_free(reader->reader);
-    file_contents_unref(reader->contents);
     g_free(reader);
 }
 
@@ -41,9 +39,10 @@ OpenFile *open_file_new(OpenFiles *files, const char *path, const FtpAttr *attr,
     g_cond_init(&file->changed);
     file->path = g_strdup(path);
     file->attr = *attr;
-    file->attr_at = g_get_real_time() / G_USEC_PER_SEC;
     file->on_server = on_server;
     file->written_at = attr->mtime;
+    open_file_back_init(file);
+    open_file_set_base(file, on_server ? attr : NULL);
     g_hash_table_add(files->all, file);
     return file;
 }
@@ -69,6 +68,7 @@ void open_file_unref(OpenFile *file)
     base_reader_unref(file->reader);
     spool_file_unref(file->spool);
     spool_reserve(files->spool, -file->reserved);
+    open_file_back_clear(file);
     g_free(file->path);
     g_mutex_clear(&file->lock);
     g_cond_clear(&file->changed);
@@ -123,7 +123,7 @@ void open_file_set_path(OpenFile *file, const char *path)
     g_free(file->path);
     file->path = g_strdup(path);
     g_autoptr(RemotePath) remote = NULL;
-    if (file->reader && file->reader->reader && ftp_client_path(file->files->client, path, &remote) == 0)
+    if (file->reader && ftp_client_path(file->files->client, path, &remote) == 0)
         file_reader_set_path(file->reader->reader, remote);
 }
 
@@ -152,13 +152,6 @@ static int open_file_take_reader(OpenFile *file, BaseReader **ret)
     return 0;
 }
 
-void open_file_set_contents(OpenFile *file, FileContents *contents)
-{
-    file->reader = g_new0(BaseReader, 1);
-    file->reader->refs = 1;
-    file->reader->contents = file_contents_ref(contents);
-}
-
 BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr)
 {
     BaseReader *old = g_steal_pointer(&file->reader);
@@ -166,7 +159,6 @@ BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr)
     spool_reserve(file->files->spool, -file->reserved);
     file->reserved = 0;
     file->attr = *attr;
-    file->attr_at = g_get_real_time() / G_USEC_PER_SEC;
     return old;
 }
 
@@ -174,8 +166,6 @@ BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr)
 static gssize open_file_read_base(OpenFile *file, BaseReader *reader, const Bound *bound, void *bytes, gsize size,
                                   gint64 offset)
 {
-    if (reader->contents)
-        return (gssize)file_contents_read(reader->contents, bytes, size, offset);
     gssize n = file_reader_read(reader->reader, bound, bytes, size, offset);
     if (n != -EREMOTEIO && n != -EOPNOTSUPP)
         return n;
@@ -295,8 +285,7 @@ int open_file_start_empty(OpenFile *file)
     return error;
 }
 
-gssize open_file_write(OpenFile *file, const Bound *bound, const void *bytes, gsize size, gint64 offset,
-                       gboolean append)
+static int open_file_write_once(OpenFile *file, const void *bytes, gsize size, gint64 offset, gboolean append)
 {
     g_mutex_lock(&file->lock);
     int error = open_file_need_spool(file, FALSE);
@@ -309,11 +298,22 @@ gssize open_file_write(OpenFile *file, const Bound *bound, const void *bytes, gs
         else
             error = open_file_reserve(file, MAX(now, offset + (gint64)size));
     }
+    if (error == 0 && size > 0)
+        error = open_file_own_spool(file, offset);
     if (error == 0)
         error = spool_file_write(file->spool, bytes, size, offset);
     if (error == 0 && size > 0)
         open_file_touch(file);
     g_mutex_unlock(&file->lock);
+    return error;
+}
+
+gssize open_file_write(OpenFile *file, const Bound *bound, const void *bytes, gsize size, gint64 offset,
+                       gboolean append)
+{
+    int error = open_file_write_once(file, bytes, size, offset, append);
+    while (error == -ENOSPC && open_files_back_wait_for_room(file->files, bound))
+        error = open_file_write_once(file, bytes, size, offset, append);
     return error < 0 ? error : (gssize)size;
 }
 
@@ -329,6 +329,8 @@ int open_file_truncate(OpenFile *file, const Bound *bound, gint64 size)
         error = open_file_need_spool(file, size == 0);
         if (error == 0)
             error = open_file_reserve(file, size);
+        if (error == 0)
+            error = open_file_own_spool(file, size);
         if (error == 0)
             error = spool_file_truncate(file->spool, size);
         if (error == 0)
@@ -349,7 +351,7 @@ int open_file_flush(OpenFile *file, const Bound *bound)
     int error = open_file_claim(file, bound);
     if (error < 0)
         return error;
-    error = file_upload(file, bound);
+    error = open_file_send(file, bound);
     open_file_unclaim(file);
     return error;
 }
@@ -365,7 +367,7 @@ gboolean open_file_is_blank(OpenFile *file)
 /* ---- The end ---- */
 
 /* Nobody can be told any more that the changes can't be sent: they are kept where a person finds them. */
-static void open_file_keep(OpenFile *file, int reason)
+int open_file_keep(OpenFile *file, int reason)
 {
     OpenFiles *files = file->files;
     g_autofree char *kept = NULL;
@@ -386,6 +388,7 @@ static void open_file_keep(OpenFile *file, int reason)
     if (!on_server)
         dir_cache_remove(cache, path);
     dir_cache_forget(cache, path);
+    return error;
 }
 
 /* TRUE when the changes are to be sent, or kept: not those of a file that is going away. */
@@ -411,19 +414,22 @@ void open_file_release(OpenFile *file, int flags)
     }
 
     /* The handle is counted until the upload is over, so that an open meanwhile gets this file. */
-    int error = open_file_is_unsent(file) ? open_file_flush(file, NULL) : 0;
+    int error = open_file_is_unsent(file) ? open_file_close(file, NULL) : 0;
 
     g_mutex_lock(&files->lock);
     last = --file->handles == 0;
     g_mutex_lock(&file->lock);
     gboolean never_sent = !file->on_server && !file->gone && open_file_is_hidden(file->path);
     g_autofree char *path = g_strdup(file->path);
-    if (last && g_hash_table_lookup(files->by_path, file->path) == file)
+    gboolean kept = file->back.kept;
+    if (last && !kept && g_hash_table_lookup(files->by_path, file->path) == file)
         g_hash_table_remove(files->by_path, file->path);
+    if (last && kept && file->spool)
+        spool_file_park(file->spool);
     g_mutex_unlock(&file->lock);
     g_mutex_unlock(&files->lock);
 
-    if (last && open_file_is_unsent(file))
+    if (last && !kept && open_file_is_unsent(file))
         open_file_keep(file, error < 0 ? error : -EIO);
     else if (last && never_sent)
         dir_cache_remove(tree_cache(files->tree), path);

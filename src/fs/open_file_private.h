@@ -4,15 +4,17 @@
  *
  * Locks: OpenFiles.lock before OpenFile.lock, both short; neither is held while the server, or a thread that talks to
  * it, is waited for. What may take long and must not happen twice at once to one file (an upload, a rename, an unlink)
- * is kept apart by a claim: open_file_claim() waits for it with a bound.
+ * is kept apart by a claim: open_file_claim() waits for it with a bound. FileBack.lock, which is held while the journal
+ * is written, comes before both.
  */
 #pragma once
 
-#include "file_ahead.h"
 #include "fs/file_reader.h"
 #include "fs/open_file.h"
 #include "kernel_pages.h"
+#include "open_file_back.h"
 #include "spool.h"
+#include "upload_queue.h"
 
 /* A FileReader with a reference count: a read that is under way holds it while the file gets another one. */
 typedef struct BaseReader BaseReader;
@@ -23,13 +25,17 @@ struct OpenFiles {
     Tree *tree;
     Stats *stats;
     Spool *spool;
-    FileAhead *ahead;
+    Journal *journal;   /* NULL: files are sent when they are closed. Set before the first operation */
+    UploadQueue *queue; /* likewise */
+    gint ending;        /* atomic: what is in the queue is left to the next mount */
 
     GMutex lock;
     /* lock guards all below */
     GHashTable *by_path; /* OpenFile.path → OpenFile, not owned: an OpenFile is there while it has handles and a name */
     GHashTable *all;     /* set of OpenFile, not owned: all that there are */
     KernelPages *pages;
+    guint pending;           /* files that the queue has */
+    guint large, large_most; /* of them, large ones that are being sent */
 };
 
 struct OpenFile {
@@ -42,7 +48,6 @@ struct OpenFile {
     /* lock guards all below; `path` is written with both locks held */
     char *path;
     FtpAttr attr;       /* what the server told last */
-    gint64 attr_at;     /* seconds since 1970: when it did, or later (but not after an upload) */
     BaseReader *reader; /* of the file on the server; NULL until it is needed */
     SpoolFile *spool;   /* NULL until something is written */
     gint64 reserved;    /* bytes counted in the Spool */
@@ -59,6 +64,8 @@ struct OpenFile {
     gboolean has_mode;
     gboolean mode_asked; /* by chmod; else by the mode of create, where a server that can't is no error */
     mode_t mode;
+
+    FileBack back;
 };
 
 /* A new one has one reference and no handle. `attr` is copied. With OpenFiles.lock held. */
@@ -79,9 +86,6 @@ int open_file_fetch(OpenFile *file, SpoolFile *into, const Bound *bound, gint64 
 BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr);
 void base_reader_unref(BaseReader *reader);
 
-/* A new file, which nobody else knows yet, is read from these contents. Takes a reference. */
-void open_file_set_contents(OpenFile *file, FileContents *contents);
-
 /* The file has another path. With both locks held. */
 void open_file_set_path(OpenFile *file, const char *path);
 
@@ -90,6 +94,15 @@ void open_file_live_attr(const OpenFile *file, FtpAttr *attr);
 
 /* Marks a new or truncated file as one that is to be sent. With the file's lock held. */
 int open_file_start_empty(OpenFile *file);
+
+/* What can't be sent is kept in lost+found, for `reason`: 0, or -errno. Logged. */
+int open_file_keep(OpenFile *file, int reason);
+
+/* After open_files_finish(): the queue, its references, and the journal. */
+void open_files_back_free(OpenFiles *files);
+
+/* Lines "name: value" for --status. */
+void open_files_back_status(OpenFiles *files, GString *text);
 
 /* libfuse's name for a file that was removed while it is open: it is going to be removed, so it is never sent. */
 gboolean open_file_is_hidden(const char *path);

@@ -5,9 +5,7 @@
  * A file that was made here and never sent has no name on the server: renaming and removing it are ours alone. That is
  * also what happens to ".fuse_hidden" names, which libfuse gives to open files that are removed.
  */
-#include "file_same.h"
 #include "open_file_private.h"
-#include "open_small.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +13,9 @@
 #include <string.h>
 
 #define PAGES_MOST    10000
-#define KERNEL_TTL    (2 * G_USEC_PER_SEC) /* longer than the kernel believes a size that it was told */
 #define EXCLUSIVE_AGE 0 /* O_EXCL, RENAME_NOREPLACE: programs make lock files by it, so the server is asked */
 
-OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, AheadQueue *queue, Stats *stats,
-                          GError **error)
+OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, Stats *stats, GError **error)
 {
     g_autoptr(Spool) spool = spool_new(options, error);
     if (!spool)
@@ -37,46 +33,19 @@ OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree,
     files->by_path = g_hash_table_new(g_str_hash, g_str_equal);
     files->all = g_hash_table_new(NULL, NULL);
     files->pages = kernel_pages_new(PAGES_MOST);
-    FileAheadConfig ahead = {.queue = queue,
-                             .client = client,
-                             .cache = tree_cache(tree),
-                             .stats = stats,
-                             .skip = open_small_skip,
-                             .data = files};
-    files->ahead = file_ahead_new(&ahead);
     return files;
-}
-
-/* A file that has handles, or NULL. */
-static OpenFile *open_files_any(OpenFiles *files)
-{
-    GHashTableIter iter;
-    gpointer key;
-    OpenFile *found = NULL;
-    g_mutex_lock(&files->lock);
-    g_hash_table_iter_init(&iter, files->all);
-    while (!found && g_hash_table_iter_next(&iter, &key, NULL)) {
-        OpenFile *file = key;
-        if (file->handles > 0)
-            found = file;
-    }
-    g_mutex_unlock(&files->lock);
-    return found;
 }
 
 void open_files_free(OpenFiles *files)
 {
-    OpenFile *file;
-
     if (!files)
         return;
-    /* The kernel lets go of the last handles without a wait, and an unmount may overtake its telling us. */
-    while ((file = open_files_any(files)) != NULL)
-        open_file_release(file, 0);
+    if (!g_atomic_int_get(&files->ending))
+        open_files_finish(files);
+    open_files_back_free(files);
     g_hash_table_unref(files->all);
     g_hash_table_unref(files->by_path);
     kernel_pages_free(files->pages);
-    file_ahead_free(files->ahead);
     spool_free(files->spool);
     g_mutex_clear(&files->lock);
     g_free(files);
@@ -123,37 +92,30 @@ static OpenFile *open_files_join_dirty(OpenFiles *files, const char *path)
 }
 
 /* Another file on the server than the one that was opened before? With the lock held. */
-static gboolean is_other(const OpenFile *file, const FtpAttr *is)
+static gboolean is_other(const FtpAttr *was, const FtpAttr *is)
 {
-    if (file_is_other(&file->attr, is))
-        return TRUE;
-    return file->attr.mtime_precision != is->mtime_precision && !file_is_unchanged(&file->attr, file->attr_at, is);
+    return was->size != is->size || ((was->has & is->has & FTP_HAS_MTIME) && was->mtime != is->mtime);
 }
 
-/* One more handle of a file that the server tells `attr` of. `contents` (may be NULL) are all of its bytes: NULL is
- * returned when the file is open already, and they are not used. */
-static OpenFile *open_files_join(OpenFiles *files, const char *path, const FtpAttr *attr, FileContents *contents,
-                                 gboolean *ret_keep_cache, gboolean *ret_changed)
+/* One more handle of a file that the server tells `attr` of. */
+static OpenFile *open_files_join(OpenFiles *files, const char *path, const FtpAttr *attr, gboolean *ret_keep_cache,
+                                 gboolean *ret_changed)
 {
     BaseReader *old = NULL;
     gboolean dirty = FALSE;
     g_mutex_lock(&files->lock);
     OpenFile *file = g_hash_table_lookup(files->by_path, path);
-    if (file && contents) {
-        g_mutex_unlock(&files->lock);
-        return NULL;
-    }
     if (!file) {
         file = open_file_new(files, path, attr, TRUE);
-        if (contents)
-            open_file_set_contents(file, contents);
         g_hash_table_insert(files->by_path, file->path, file);
     } else {
         open_file_ref(file);
         g_mutex_lock(&file->lock);
         dirty = file->dirty;
-        if (!dirty && is_other(file, attr))
+        if (!dirty && is_other(&file->attr, attr))
             old = open_file_replace_base(file, attr);
+        if (!dirty)
+            open_file_set_base(file, attr);
         g_mutex_unlock(&file->lock);
     }
     file->handles++;
@@ -162,17 +124,14 @@ static OpenFile *open_files_join(OpenFiles *files, const char *path, const FtpAt
         *ret_changed = FALSE;
     } else {
         kernel_pages_opened(files->pages, path, attr, ret_keep_cache, ret_changed);
-        *ret_changed |= dir_cache_resized(tree_cache(files->tree), path, KERNEL_TTL);
-        if (contents) /* of the kernel's pages nothing is known but that these are as new */
-            *ret_keep_cache = FALSE;
     }
     g_mutex_unlock(&files->lock);
     base_reader_unref(old);
     return file;
 }
 
-static int open_files_enter(OpenFiles *files, const Bound *bound, const char *path, gboolean writes,
-                            gboolean *ret_keep_cache, gboolean *ret_changed, OpenFile **ret)
+static int open_files_enter(OpenFiles *files, const Bound *bound, const char *path, gboolean *ret_keep_cache,
+                            gboolean *ret_changed, OpenFile **ret)
 {
     OpenFile *file = open_files_join_dirty(files, path);
     if (file) {
@@ -181,16 +140,7 @@ static int open_files_enter(OpenFiles *files, const Bound *bound, const char *pa
         *ret = file;
         return 0;
     }
-    g_autoptr(FileContents) contents = NULL;
     FtpAttr attr;
-    int known = writes ? 0 : open_small(files, bound, path, &attr, &contents);
-    if (known < 0)
-        return known;
-    if (known) {
-        *ret = open_files_join(files, path, &attr, contents, ret_keep_cache, ret_changed);
-        if (*ret)
-            return 0;
-    }
     int error = tree_lookup_for_open(files->tree, bound, path, &attr);
     if (error < 0)
         return error;
@@ -200,7 +150,7 @@ static int open_files_enter(OpenFiles *files, const Bound *bound, const char *pa
         return -ELOOP;
     if (attr.type == FTP_TYPE_OTHER)
         return -EACCES; /* a device or the like: FTP has nothing to read there */
-    *ret = open_files_join(files, path, &attr, NULL, ret_keep_cache, ret_changed);
+    *ret = open_files_join(files, path, &attr, ret_keep_cache, ret_changed);
     return 0;
 }
 
@@ -213,11 +163,9 @@ int open_files_open(OpenFiles *files, const Bound *bound, const char *path, int 
 
     gboolean keep_cache = FALSE, changed = FALSE;
     OpenFile *file;
-    int error = open_files_enter(files, bound, path, writes, &keep_cache, &changed, &file);
+    int error = open_files_enter(files, bound, path, &keep_cache, &changed, &file);
     if (error < 0)
         return error;
-    if (writes)
-        file_ahead_drop(files->ahead, path);
     if (flags & O_TRUNC) {
         error = open_file_truncate(file, bound, 0);
         if (error < 0) {
@@ -278,7 +226,6 @@ static int open_files_make(OpenFiles *files, const char *path, mode_t mode, gboo
     }
     if (made)
         dir_cache_put(tree_cache(files->tree), path, &attr, NULL, TRUE);
-    file_ahead_drop(files->ahead, path);
     *ret = file;
     return 0;
 }
@@ -319,10 +266,10 @@ int open_files_truncate(OpenFiles *files, const Bound *bound, const char *path, 
     error = open_file_truncate(file, bound, size);
 
     g_mutex_lock(&files->lock);
-    gboolean alone = file->handles == 1;
+    gboolean alone = file->handles == 1 && !file->back.kept;
     g_mutex_unlock(&files->lock);
     if (error == 0)
-        error = open_file_flush(file, bound);
+        error = open_file_close(file, bound);
     if (alone) {
         if (error < 0) {
             /* the caller is told: nothing is left to be sent later */
@@ -364,6 +311,8 @@ gboolean open_files_defer_mtime(OpenFiles *files, const char *path, gint64 mtime
         file->mtime = mtime;
     }
     g_mutex_unlock(&file->lock);
+    if (dirty)
+        open_file_record_again(file);
     return dirty;
 }
 
@@ -380,7 +329,24 @@ gboolean open_files_defer_mode(OpenFiles *files, const char *path, mode_t mode)
         file->mode = mode & 07777;
     }
     g_mutex_unlock(&file->lock);
+    if (dirty)
+        open_file_record_again(file);
     return dirty;
+}
+
+/* What a try to send a file that the server did not have may have left there. 0 when there is nothing of ours now. */
+static int open_files_delete_remains(OpenFiles *files, const Bound *bound, OpenFile *file, const char *path)
+{
+    g_autoptr(RemotePath) remote = NULL;
+    FtpCall call = {.bound = bound, .priority = FTP_PRIORITY_PERSON};
+    BackVerdict verdict;
+    int error = open_file_check(file, bound, &verdict);
+    if (error < 0 || verdict == BACK_CONFLICT || verdict == BACK_USELESS)
+        return error; /* what is there is somebody else's */
+    error = ftp_client_path(files->client, path, &remote);
+    if (error == 0)
+        error = ftp_client_delete(files->client, &call, remote);
+    return error == -EREMOTEIO || error == -ENOENT ? 0 : error;
 }
 
 /* ---- Renaming ---- */
@@ -428,7 +394,7 @@ static void open_files_unclaim(GPtrArray *touched, guint n)
 static int open_files_claim(GPtrArray *touched, const Bound *bound)
 {
     for (guint i = 0; i < touched->len; i++) {
-        int error = open_file_claim(touched->pdata[i], bound);
+        int error = open_file_claim_from_queue(touched->pdata[i], bound);
         if (error < 0) {
             open_files_unclaim(touched, i);
             return error;
@@ -445,7 +411,8 @@ static void open_files_drop(OpenFiles *files, OpenFile *file)
     file->gone = TRUE;
 }
 
-static void open_files_move(OpenFiles *files, const char *from, const char *to)
+/* `rename`: its record in the journal, or 0. */
+static void open_files_move(OpenFiles *files, const char *from, const char *to, guint64 rename)
 {
     g_autoptr(GPtrArray) touched = open_files_touched(files, from, to);
     g_mutex_lock(&files->lock);
@@ -470,7 +437,35 @@ static void open_files_move(OpenFiles *files, const char *from, const char *to)
         g_mutex_unlock(&file->lock);
     }
     kernel_pages_renamed(files->pages, from, to);
+    guint64 seq = files->journal && rename != 0 ? journal_take_seq(files->journal) : 0;
     g_mutex_unlock(&files->lock);
+
+    int error = seq != 0 ? journal_write_rename(files->journal, from, to, TRUE, seq, &rename) : 0;
+    if (error < 0)
+        g_warning("the journal can't be written: %s", g_strerror(-error));
+    for (guint i = 0; i < touched->len; i++) {
+        OpenFile *file = touched->pdata[i];
+        g_mutex_lock(&file->lock);
+        gboolean gone = file->gone;
+        g_mutex_unlock(&file->lock);
+        if (gone)
+            open_file_forget(file);
+    }
+}
+
+/* Writes down that a renaming is going to be tried, where a file that waits to be sent has to do with it. */
+static int open_files_announce_rename(OpenFiles *files, const char *from, const char *to, guint64 *ret)
+{
+    g_autoptr(GPtrArray) touched = open_files_touched(files, from, to);
+    gboolean matters = FALSE;
+    *ret = 0;
+    for (guint i = 0; files->journal && i < touched->len; i++) {
+        OpenFile *file = touched->pdata[i];
+        g_mutex_lock(&file->lock);
+        matters |= file->dirty;
+        g_mutex_unlock(&file->lock);
+    }
+    return matters ? journal_write_rename(files->journal, from, to, FALSE, journal_take_seq(files->journal), ret) : 0;
 }
 
 /* Renames a file that the server does not know. */
@@ -487,22 +482,47 @@ static int open_files_rename_unsent(OpenFiles *files, const Bound *bound, OpenFi
     if (error == 0 && target.type == FTP_TYPE_DIR)
         return -EISDIR;
 
-    gboolean on_server = error == 0;
+    gboolean there = error == 0, in_doubt;
+    g_mutex_lock(&file->lock);
+    in_doubt = file->back.in_doubt;
+    g_mutex_unlock(&file->lock);
+    error = in_doubt ? open_files_delete_remains(files, bound, file, from) : 0;
+    if (error < 0)
+        return error;
+
+    gboolean on_server = there;
     g_autoptr(OpenFile) replaced = open_files_get(files, to);
+    FileBack base = {0};
     if (replaced) {
         g_mutex_lock(&replaced->lock);
         on_server = replaced->on_server;
+        base.base = replaced->back.base;
+        base.in_doubt = replaced->back.in_doubt;
+        base.in_place = replaced->back.in_place;
+        base.check = replaced->back.check;
+        base.based_at = replaced->back.based_at;
         g_mutex_unlock(&replaced->lock);
     }
     dir_cache_rename(cache, from, to);
-    open_files_move(files, from, to);
+    open_files_move(files, from, to, 0);
 
     g_mutex_lock(&file->lock);
     file->on_server = on_server;
+    open_file_set_base(file, there ? &target : NULL);
+    if (replaced) { /* `target` is what the mount shows of it */
+        file->back.base = base.base;
+        file->back.in_doubt = base.in_doubt;
+        file->back.in_place = base.in_place;
+        file->back.check = base.check;
+        file->back.based_at = base.based_at;
+    } else {
+        file->back.in_doubt = FALSE;
+    }
     attr = file->attr;
     open_file_live_attr(file, &attr);
     g_mutex_unlock(&file->lock);
     dir_cache_put(cache, to, &attr, NULL, TRUE);
+    open_file_record_again(file);
     return 0;
 }
 
@@ -522,10 +542,23 @@ static int open_files_rename_claimed(OpenFiles *files, const Bound *bound, const
     if (unsent)
         return open_files_rename_unsent(files, bound, file, from, to, flags);
 
-    int error = tree_rename(files->tree, bound, from, to, flags);
+    guint64 rename = 0;
+    int error = open_files_announce_rename(files, from, to, &rename);
     if (error == 0)
-        open_files_move(files, from, to);
+        error = tree_rename(files->tree, bound, from, to, flags);
+    if (error == 0)
+        open_files_move(files, from, to, rename);
+    else if (rename != 0)
+        journal_remove_rename(files->journal, rename);
     return error;
+}
+
+/* It was removed while it is open: what was to be sent is not wanted any more. */
+static void open_files_forget_hidden(OpenFiles *files, const char *path)
+{
+    g_autoptr(OpenFile) file = open_files_get(files, path);
+    if (file)
+        open_file_forget(file);
 }
 
 int open_files_rename(OpenFiles *files, const Bound *bound, const char *from, const char *to, unsigned int flags)
@@ -544,10 +577,10 @@ int open_files_rename(OpenFiles *files, const Bound *bound, const char *from, co
     if (hides)
         private_names_hide(tree_names(files->tree), to);
     error = open_files_rename_claimed(files, bound, from, to, flags);
-    file_ahead_drop(files->ahead, from);
-    file_ahead_drop(files->ahead, to);
     if (hides && error < 0)
         private_names_done(tree_names(files->tree), to);
+    if (hides && error == 0)
+        open_files_forget_hidden(files, to);
     open_files_unclaim(touched, touched->len);
     return error;
 }
@@ -556,16 +589,18 @@ int open_files_rename(OpenFiles *files, const Bound *bound, const char *from, co
 
 static int open_files_unlink_open(OpenFiles *files, const Bound *bound, OpenFile *file, const char *path)
 {
-    int error = open_file_claim(file, bound);
+    int error = open_file_claim_from_queue(file, bound);
     if (error < 0)
         return error;
     g_mutex_lock(&file->lock);
-    gboolean on_server = file->on_server, dirty = file->dirty;
+    gboolean on_server = file->on_server, dirty = file->dirty, in_doubt = !on_server && file->back.in_doubt;
     g_mutex_unlock(&file->lock);
 
     if (on_server)
         error = tree_unlink(files->tree, bound, path);
-    if (!on_server || (error == -ENOENT && dirty)) {
+    else if (in_doubt)
+        error = open_files_delete_remains(files, bound, file, path);
+    if ((!on_server && error == 0) || (error == -ENOENT && dirty)) {
         dir_cache_remove(tree_cache(files->tree), path);
         error = 0;
     }
@@ -575,6 +610,7 @@ static int open_files_unlink_open(OpenFiles *files, const Bound *bound, OpenFile
         open_files_drop(files, file);
         g_mutex_unlock(&file->lock);
         g_mutex_unlock(&files->lock);
+        open_file_forget(file);
     }
     open_file_unclaim(file);
     return error;
@@ -594,10 +630,23 @@ static int open_files_unlink_name(OpenFiles *files, const Bound *bound, const ch
 int open_files_unlink(OpenFiles *files, const Bound *bound, const char *path)
 {
     int error = open_files_unlink_name(files, bound, path);
-    file_ahead_drop(files->ahead, path);
     if ((error == 0 || error == -ENOENT) && open_file_is_hidden(path))
         private_names_done(tree_names(files->tree), path);
     return error;
+}
+
+/* A directory that is empty on the server, and not here, where files wait to be sent into it. */
+int open_files_rmdir(OpenFiles *files, const Bound *bound, const char *path)
+{
+    g_autoptr(GPtrArray) below = open_files_touched(files, path, path);
+    gboolean full = FALSE;
+    for (guint i = 0; i < below->len; i++) {
+        OpenFile *file = below->pdata[i];
+        g_mutex_lock(&file->lock);
+        full |= file->dirty && !file->gone && !open_file_is_hidden(file->path) && is_below(file->path, path);
+        g_mutex_unlock(&file->lock);
+    }
+    return full ? -ENOTEMPTY : tree_rmdir(files->tree, bound, path);
 }
 
 /* ---- Status ---- */
@@ -614,7 +663,7 @@ void open_files_status(OpenFiles *files, GString *text)
     while (g_hash_table_iter_next(&iter, &key, &value)) {
         OpenFile *file = value;
         g_mutex_lock(&file->lock);
-        if (file->dirty && file->spool) {
+        if (file->dirty && file->spool && !file->back.kept) {
             unsent++;
             g_string_append_printf(lines, "unsent: %" G_GINT64_FORMAT " bytes of %s\n", spool_file_size(file->spool),
                                    file->path);
@@ -623,4 +672,5 @@ void open_files_status(OpenFiles *files, GString *text)
     }
     g_mutex_unlock(&files->lock);
     g_string_append_printf(text, "open_files: %u\nunsent_files: %u\n%s", open, unsent, lines->str);
+    open_files_back_status(files, text);
 }

@@ -355,8 +355,6 @@ static gboolean finish(Parser *parser, GError **error)
         options->fmask = options->fmask_set ? options->fmask : options->umask;
         options->dmask = options->dmask_set ? options->dmask : options->umask;
     }
-    if (options->write == WRITE_BACK)
-        g_ptr_array_add(options->warnings, g_strdup("option 'write=back' is not there yet and acts as write=sync"));
     if (wanted == 2)
         return settle_mountpoint(options, words->pdata[1], error);
     return TRUE;
