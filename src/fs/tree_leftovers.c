@@ -32,7 +32,7 @@ static int put_back(Tree *tree, const FtpCall *call, const PrivateLeftover *left
 void tree_clear_leftovers(Tree *tree, const Bound *bound)
 {
     g_autoptr(GPtrArray) leftovers = private_names_leftovers(tree->names);
-    FtpCall call = {.bound = bound, .priority = FTP_PRIORITY_AHEAD};
+    FtpCall call = {.bound = bound, .priority = FTP_PRIORITY_TRANSFER}; /* which waits, unlike work ahead */
 
     for (guint i = 0; i < leftovers->len && bound_check(bound) == 0; i++) {
         const PrivateLeftover *leftover = leftovers->pdata[i];

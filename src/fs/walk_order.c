@@ -109,7 +109,8 @@ static void followed_load(Followed *dir, DirListing *listing, WalkFilter filter)
             dir->names[WALK_AS_LISTED][dir->count++] = i;
         }
     }
-    qsort_r(dir->place, dir->count, sizeof *dir->place, compare_places, dir);
+    if (dir->count > 0)
+        qsort_r(dir->place, dir->count, sizeof *dir->place, compare_places, dir);
     for (guint i = 0; i < dir->count; i++)
         dir->names[WALK_BY_NAME][i] = dir->names[WALK_AS_LISTED][dir->place[i]];
 }

@@ -145,6 +145,17 @@ static void test_first(void)
     g_assert_cmpstr(joined, ==, "b,e,e,b,y");
 }
 
+static void test_no_names(void)
+{
+    g_autoptr(WalkOrders) orders = walk_orders_new(is_file);
+    g_autoptr(DirListing) listing = list(NULL, 0);
+    g_autoptr(GPtrArray) next = g_ptr_array_new_with_free_func(g_free);
+
+    check(orders, listing, "f", NULL);
+    walk_orders_first(orders, "/d", listing, WALK_BY_NAME, 2, next);
+    g_assert_cmpuint(next->len, ==, 0);
+}
+
 static void test_huge_directory(void)
 {
     g_autoptr(WalkOrders) orders = walk_orders_new(is_file);
@@ -179,6 +190,7 @@ int main(int argc, char **argv)
     g_test_add_func("/walk_order/slices", test_slices);
     g_test_add_func("/walk_order/out_of_step", test_out_of_step);
     g_test_add_func("/walk_order/first", test_first);
+    g_test_add_func("/walk_order/no_names", test_no_names);
     g_test_add_func("/walk_order/huge_directory", test_huge_directory);
     g_test_add_func("/walk_order/many_directories", test_many_directories);
     return g_test_run();
