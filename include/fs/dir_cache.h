@@ -72,6 +72,10 @@ guint64 dir_cache_stamp(DirCache *cache);
 void dir_cache_note(DirCache *cache, const char *path, const FtpAttr *attr, const char *target, guint64 stamp);
 void dir_cache_note_absent(DirCache *cache, const char *path, guint64 stamp);
 
+/* TRUE when the server told another size of the file than it had before, at most `within` µs ago: what the kernel was
+ * told before that is wrong. */
+gboolean dir_cache_resized(DirCache *cache, const char *path, gint64 within);
+
 /* Our own changes. `pinned`: the server does not know the name, or its size, yet: stays whatever listings say, until
  * it is put again without it, or removed. */
 void dir_cache_put(DirCache *cache, const char *path, const FtpAttr *attr, const char *target, gboolean pinned);

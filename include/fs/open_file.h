@@ -13,11 +13,13 @@
 #include "fs/options.h"
 #include "fs/tree.h"
 
+typedef struct AheadQueue AheadQueue;
 typedef struct OpenFiles OpenFiles;
 typedef struct OpenFile OpenFile;
 
 /* NULL with `error` set when the spool directory can't be made or written to (it is made with mode 0700). */
-OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, Stats *stats, GError **error);
+OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, AheadQueue *queue, Stats *stats,
+                          GError **error);
 
 /* After open_files_finish(), or when nothing was ever opened. */
 void open_files_free(OpenFiles *files);

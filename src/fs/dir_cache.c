@@ -21,6 +21,8 @@
 
 #include <errno.h>
 
+#define RESIZED_MAX 1000 /* names; then all are forgotten but the last */
+
 struct DirCache {
     DirCacheConfig config;
     DirLoadFunc load;
@@ -30,6 +32,7 @@ struct DirCache {
     DirTable *table;
     guint64 clock;
     guint64 barrier;
+    GHashTable *resized; /* path → gint64*: when the server told another size of it than before; monotonic, µs */
 };
 
 DirCache *dir_cache_new(const DirCacheConfig *config, DirLoadFunc load, gpointer data, Stats *stats)
@@ -43,6 +46,7 @@ DirCache *dir_cache_new(const DirCacheConfig *config, DirLoadFunc load, gpointer
     g_mutex_init(&cache->lock);
     cache->table = dir_table_new();
     cache->clock = 1;
+    cache->resized = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     return cache;
 }
 
@@ -51,6 +55,7 @@ void dir_cache_free(DirCache *cache)
     if (!cache)
         return;
     dir_table_free(cache->table);
+    g_hash_table_unref(cache->resized);
     g_mutex_clear(&cache->lock);
     g_free(cache);
 }
@@ -110,10 +115,66 @@ static void keep_exact_times(const Dir *dir, DirListing *listing)
     }
 }
 
+static void mark_resized(DirCache *cache, const char *path)
+{
+    gint64 *when = g_new(gint64, 1);
+
+    *when = g_get_monotonic_time();
+    if (g_hash_table_size(cache->resized) >= RESIZED_MAX)
+        g_hash_table_remove_all(cache->resized);
+    g_hash_table_replace(cache->resized, g_strdup(path), when);
+}
+
+/* What was known of a name, be it old. */
+static gboolean known_size(const Dir *dir, const char *name, gint64 *ret)
+{
+    const Note *note = dir_table_note(dir, name);
+    FtpAttr attr = {0};
+    ListEntry entry;
+
+    if (note && note->kind == NOTE_KNOWN)
+        attr = note->attr;
+    else if (!note && dir->listing && dir_listing_find(dir->listing, name, &entry))
+        attr = entry.attr;
+    *ret = attr.size;
+    return attr.type == FTP_TYPE_FILE && (attr.has & FTP_HAS_SIZE) != 0;
+}
+
+static void compare_size(DirCache *cache, const Dir *dir, const char *name, const FtpAttr *attr)
+{
+    gint64 size;
+
+    if (attr->type != FTP_TYPE_FILE || (attr->has & FTP_HAS_SIZE) == 0 || !known_size(dir, name, &size) ||
+        size == attr->size)
+        return;
+    g_autofree char *path = g_build_path("/", dir->path, name, NULL);
+    mark_resized(cache, path);
+}
+
+static void compare_sizes(DirCache *cache, const Dir *dir, const DirListing *listing)
+{
+    if (!dir->listing && !dir->notes)
+        return;
+    for (guint i = 0; i < dir_listing_size(listing); i++) {
+        ListEntry entry;
+        dir_listing_entry(listing, i, &entry);
+        compare_size(cache, dir, entry.name, &entry.attr);
+    }
+}
+
+gboolean dir_cache_resized(DirCache *cache, const char *path, gint64 within)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&cache->lock);
+    const gint64 *when = g_hash_table_lookup(cache->resized, path);
+
+    return when && g_get_monotonic_time() - *when < within;
+}
+
 static void store_listing(DirCache *cache, Dir *dir, const Flight *flight, DirListing *listing)
 {
     if (cache->config.exact_times)
         keep_exact_times(dir, listing);
+    compare_sizes(cache, dir, listing);
     dir_listing_unref(dir->listing);
     dir->listing = listing;
     dir->began = flight->began;
@@ -349,6 +410,7 @@ static void note_answer(DirCache *cache, const char *path, const Note *note)
     Dir *dir = dir_table_get(cache->table, parent);
     const Note *old = dir_table_note(dir, name);
     if (note->seq > dir->changed && !(old && (old->pinned || old->seq > note->seq))) {
+        compare_size(cache, dir, name, &note->attr);
         dir_table_set_note(dir, name, note);
         changed(cache, dir);
     } else {
@@ -498,6 +560,7 @@ void dir_cache_forget(DirCache *cache, const char *path)
     if (!dir)
         return;
     Note note = {.kind = NOTE_UNKNOWN, .time = g_get_monotonic_time()};
+    mark_resized(cache, path);
     set_own(cache, path, &note);
 }
 

@@ -39,7 +39,7 @@ Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **err
     fs->tree = tree_new(options, client, stats);
     fs->queue = ahead_queue_new(client, ahead_threads(options));
     fs->dir_ahead = dir_ahead_new(fs->queue, tree_cache(fs->tree), stats);
-    fs->files = open_files_new(options, client, fs->tree, stats, error);
+    fs->files = open_files_new(options, client, fs->tree, fs->queue, stats, error);
     return fs->files ? g_steal_pointer(&fs) : NULL;
 }
 

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Times of FTP are seconds, so a file that changed twice in one second shows the same time for both. What was read
- * within RECENT seconds of the file's own time is therefore not taken for the same at the next open (as git does with
- * its index). Our own uploads are: the kernel's pages are what we sent.
- */
+/* Whether what was read is still the file's is for file_same to say. Of our own uploads the exact time is enough: the
+ * kernel's pages are what we sent. */
 #include "kernel_pages.h"
 
-#include <string.h>
+#include "file_same.h"
 
-#define RECENT 2 /* seconds */
+#include <string.h>
 
 typedef struct {
     char *path;
     GList *link; /* in by_use */
-    gint64 size, mtime;
-    gboolean exact; /* the same size and time mean the same bytes */
+    FtpAttr attr;
+    gint64 read_at; /* seconds since 1970 */
+    gboolean ours;
 } Pages;
 
 struct KernelPages {
@@ -54,7 +52,7 @@ static void kernel_pages_forget(KernelPages *pages, Pages *entry)
     g_hash_table_remove(pages->by_path, entry->path);
 }
 
-static void kernel_pages_remember(KernelPages *pages, const char *path, const FtpAttr *attr, gboolean ours)
+static Pages *kernel_pages_entry(KernelPages *pages, const char *path)
 {
     Pages *entry = g_hash_table_lookup(pages->by_path, path);
     if (!entry) {
@@ -69,30 +67,54 @@ static void kernel_pages_remember(KernelPages *pages, const char *path, const Ft
         g_queue_unlink(&pages->by_use, entry->link);
         g_queue_push_head_link(&pages->by_use, entry->link);
     }
-    gboolean known = (attr->has & FTP_HAS_SIZE) && (attr->has & FTP_HAS_MTIME) && attr->mtime_precision <= 1;
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-    entry->size = attr->size;
-    entry->mtime = attr->mtime;
-    entry->exact = known && (ours || now - attr->mtime > RECENT);
+    return entry;
+}
+
+static gboolean is_exact(const FtpAttr *attr)
+{
+    guint8 both = FTP_HAS_SIZE | FTP_HAS_MTIME;
+    return (attr->has & both) == both && attr->mtime_precision <= 1;
+}
+
+static gboolean is_right(const Pages *entry, const FtpAttr *attr)
+{
+    if (entry->ours)
+        return is_exact(&entry->attr) && is_exact(attr) && !file_is_other(&entry->attr, attr);
+    return file_is_unchanged(&entry->attr, entry->read_at, attr);
+}
+
+gboolean kernel_pages_know(const KernelPages *pages, const char *path)
+{
+    return g_hash_table_contains(pages->by_path, path);
+}
+
+gboolean kernel_pages_keep(const KernelPages *pages, const char *path, const FtpAttr *attr)
+{
+    const Pages *entry = g_hash_table_lookup(pages->by_path, path);
+    return entry && is_right(entry, attr);
 }
 
 void kernel_pages_opened(KernelPages *pages, const char *path, const FtpAttr *attr, gboolean *ret_keep,
                          gboolean *ret_changed)
 {
-    Pages *entry = g_hash_table_lookup(pages->by_path, path);
-    gboolean same = entry && entry->size == attr->size && entry->mtime == attr->mtime && (attr->has & FTP_HAS_SIZE) &&
-                    (attr->has & FTP_HAS_MTIME) && attr->mtime_precision <= 1;
-    *ret_keep = same && entry->exact;
-    *ret_changed = entry && !same;
-    if (!*ret_keep)
-        kernel_pages_remember(pages, path, attr, FALSE);
-    else
-        kernel_pages_remember(pages, path, attr, TRUE); /* still the same bytes: as exact as before */
+    const Pages *known = g_hash_table_lookup(pages->by_path, path);
+    *ret_keep = known && is_right(known, attr);
+    *ret_changed = known && file_is_other(&known->attr, attr);
+    Pages *entry = kernel_pages_entry(pages, path);
+    if (*ret_keep && !is_exact(attr))
+        return; /* what is known of them is more exact */
+    entry->attr = *attr;
+    if (!*ret_keep) {
+        entry->read_at = g_get_real_time() / G_USEC_PER_SEC;
+        entry->ours = FALSE;
+    }
 }
 
 void kernel_pages_uploaded(KernelPages *pages, const char *path, const FtpAttr *attr)
 {
-    kernel_pages_remember(pages, path, attr, TRUE);
+    Pages *entry = kernel_pages_entry(pages, path);
+    entry->attr = *attr;
+    entry->ours = TRUE;
 }
 
 static gboolean is_at_or_below(const char *path, const char *top)
@@ -103,13 +125,8 @@ static gboolean is_at_or_below(const char *path, const char *top)
 
 void kernel_pages_renamed(KernelPages *pages, const char *from, const char *to)
 {
-    Pages *moved = g_hash_table_lookup(pages->by_path, from);
-    FtpAttr attr = {.has = FTP_HAS_SIZE | FTP_HAS_MTIME, .mtime_precision = 1};
-    gboolean exact = moved && moved->exact;
-    if (exact) {
-        attr.size = moved->size;
-        attr.mtime = moved->mtime;
-    }
+    const Pages *known = g_hash_table_lookup(pages->by_path, from);
+    Pages moved = known ? *known : (Pages){0};
 
     GList *next;
     for (GList *link = pages->by_use.head; link; link = next) {
@@ -118,6 +135,10 @@ void kernel_pages_renamed(KernelPages *pages, const char *from, const char *to)
         if (is_at_or_below(entry->path, from) || is_at_or_below(entry->path, to))
             kernel_pages_forget(pages, entry);
     }
-    if (exact)
-        kernel_pages_remember(pages, to, &attr, TRUE);
+    if (!known)
+        return;
+    Pages *entry = kernel_pages_entry(pages, to);
+    entry->attr = moved.attr;
+    entry->read_at = moved.read_at;
+    entry->ours = moved.ours;
 }

@@ -18,6 +18,11 @@ void kernel_pages_free(KernelPages *pages);
 void kernel_pages_opened(KernelPages *pages, const char *path, const FtpAttr *attr, gboolean *ret_keep,
                          gboolean *ret_changed);
 
+/* TRUE when pages of the file may be there; TRUE when they are, and are those of the file that the server tells `attr`
+ * of. */
+gboolean kernel_pages_know(const KernelPages *pages, const char *path);
+gboolean kernel_pages_keep(const KernelPages *pages, const char *path, const FtpAttr *attr);
+
 /* The server has what we wrote, and tells `attr` of it. */
 void kernel_pages_uploaded(KernelPages *pages, const char *path, const FtpAttr *attr);
 

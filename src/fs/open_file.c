@@ -10,8 +10,9 @@
 #define FETCH_PIECE ((gint64)256 * 1024)
 
 struct BaseReader {
-    gint refs; /* atomic */
-    FileReader *reader;
+    gint refs;              /* atomic */
+    FileReader *reader;     /* NULL where there are */
+    FileContents *contents; /* all of the file */
 };
 
 void base_reader_unref(BaseReader *reader)
@@ -19,6 +20,7 @@ void base_reader_unref(BaseReader *reader)
     if (!reader || !g_atomic_int_dec_and_test(&reader->refs))
         return;
     file_reader_free(reader->reader);
+    file_contents_unref(reader->contents);
     g_free(reader);
 }
 
@@ -39,6 +41,7 @@ OpenFile *open_file_new(OpenFiles *files, const char *path, const FtpAttr *attr,
     g_cond_init(&file->changed);
     file->path = g_strdup(path);
     file->attr = *attr;
+    file->attr_at = g_get_real_time() / G_USEC_PER_SEC;
     file->on_server = on_server;
     file->written_at = attr->mtime;
     open_file_back_init(file);
@@ -123,7 +126,7 @@ void open_file_set_path(OpenFile *file, const char *path)
     g_free(file->path);
     file->path = g_strdup(path);
     g_autoptr(RemotePath) remote = NULL;
-    if (file->reader && ftp_client_path(file->files->client, path, &remote) == 0)
+    if (file->reader && file->reader->reader && ftp_client_path(file->files->client, path, &remote) == 0)
         file_reader_set_path(file->reader->reader, remote);
 }
 
@@ -152,6 +155,13 @@ static int open_file_take_reader(OpenFile *file, BaseReader **ret)
     return 0;
 }
 
+void open_file_set_contents(OpenFile *file, FileContents *contents)
+{
+    file->reader = g_new0(BaseReader, 1);
+    file->reader->refs = 1;
+    file->reader->contents = file_contents_ref(contents);
+}
+
 BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr)
 {
     BaseReader *old = g_steal_pointer(&file->reader);
@@ -159,6 +169,7 @@ BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr)
     spool_reserve(file->files->spool, -file->reserved);
     file->reserved = 0;
     file->attr = *attr;
+    file->attr_at = g_get_real_time() / G_USEC_PER_SEC;
     return old;
 }
 
@@ -166,6 +177,8 @@ BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr)
 static gssize open_file_read_base(OpenFile *file, BaseReader *reader, const Bound *bound, void *bytes, gsize size,
                                   gint64 offset)
 {
+    if (reader->contents)
+        return (gssize)file_contents_read(reader->contents, bytes, size, offset);
     gssize n = file_reader_read(reader->reader, bound, bytes, size, offset);
     if (n != -EREMOTEIO && n != -EOPNOTSUPP)
         return n;

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "file_ahead.h"
 #include "fs/file_reader.h"
 #include "fs/open_file.h"
 #include "kernel_pages.h"
@@ -25,6 +26,7 @@ struct OpenFiles {
     Tree *tree;
     Stats *stats;
     Spool *spool;
+    FileAhead *ahead;
     Journal *journal;   /* NULL: files are sent when they are closed. Set before the first operation */
     UploadQueue *queue; /* likewise */
     gint ending;        /* atomic: what is in the queue is left to the next mount */
@@ -48,6 +50,7 @@ struct OpenFile {
     /* lock guards all below; `path` is written with both locks held */
     char *path;
     FtpAttr attr;       /* what the server told last */
+    gint64 attr_at;     /* seconds since 1970: when it did, or later (but not after an upload) */
     BaseReader *reader; /* of the file on the server; NULL until it is needed */
     SpoolFile *spool;   /* NULL until something is written */
     gint64 reserved;    /* bytes counted in the Spool */
@@ -85,6 +88,9 @@ int open_file_fetch(OpenFile *file, SpoolFile *into, const Bound *bound, gint64 
  * returns what is to be given to base_reader_unref() after the lock was given back. Not of a dirty file. */
 BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr);
 void base_reader_unref(BaseReader *reader);
+
+/* A new file, which nobody else knows yet, is read from these contents. Takes a reference. */
+void open_file_set_contents(OpenFile *file, FileContents *contents);
 
 /* The file has another path. With both locks held. */
 void open_file_set_path(OpenFile *file, const char *path);

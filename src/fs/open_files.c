@@ -5,7 +5,9 @@
  * A file that was made here and never sent has no name on the server: renaming and removing it are ours alone. That is
  * also what happens to ".fuse_hidden" names, which libfuse gives to open files that are removed.
  */
+#include "file_same.h"
 #include "open_file_private.h"
+#include "open_small.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +15,11 @@
 #include <string.h>
 
 #define PAGES_MOST    10000
+#define KERNEL_TTL    (2 * G_USEC_PER_SEC) /* longer than the kernel believes a size that it was told */
 #define EXCLUSIVE_AGE 0 /* O_EXCL, RENAME_NOREPLACE: programs make lock files by it, so the server is asked */
 
-OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, Stats *stats, GError **error)
+OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, AheadQueue *queue, Stats *stats,
+                          GError **error)
 {
     g_autoptr(Spool) spool = spool_new(options, error);
     if (!spool)
@@ -33,6 +37,13 @@ OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree,
     files->by_path = g_hash_table_new(g_str_hash, g_str_equal);
     files->all = g_hash_table_new(NULL, NULL);
     files->pages = kernel_pages_new(PAGES_MOST);
+    FileAheadConfig ahead = {.queue = queue,
+                             .client = client,
+                             .cache = tree_cache(tree),
+                             .stats = stats,
+                             .skip = open_small_skip,
+                             .data = files};
+    files->ahead = file_ahead_new(&ahead);
     return files;
 }
 
@@ -46,6 +57,7 @@ void open_files_free(OpenFiles *files)
     g_hash_table_unref(files->all);
     g_hash_table_unref(files->by_path);
     kernel_pages_free(files->pages);
+    file_ahead_free(files->ahead);
     spool_free(files->spool);
     g_mutex_clear(&files->lock);
     g_free(files);
@@ -92,27 +104,36 @@ static OpenFile *open_files_join_dirty(OpenFiles *files, const char *path)
 }
 
 /* Another file on the server than the one that was opened before? With the lock held. */
-static gboolean is_other(const FtpAttr *was, const FtpAttr *is)
+static gboolean is_other(const OpenFile *file, const FtpAttr *is)
 {
-    return was->size != is->size || ((was->has & is->has & FTP_HAS_MTIME) && was->mtime != is->mtime);
+    if (file_is_other(&file->attr, is))
+        return TRUE;
+    return file->attr.mtime_precision != is->mtime_precision && !file_is_unchanged(&file->attr, file->attr_at, is);
 }
 
-/* One more handle of a file that the server tells `attr` of. */
-static OpenFile *open_files_join(OpenFiles *files, const char *path, const FtpAttr *attr, gboolean *ret_keep_cache,
-                                 gboolean *ret_changed)
+/* One more handle of a file that the server tells `attr` of. `contents` (may be NULL) are all of its bytes: NULL is
+ * returned when the file is open already, and they are not used. */
+static OpenFile *open_files_join(OpenFiles *files, const char *path, const FtpAttr *attr, FileContents *contents,
+                                 gboolean *ret_keep_cache, gboolean *ret_changed)
 {
     BaseReader *old = NULL;
     gboolean dirty = FALSE;
     g_mutex_lock(&files->lock);
     OpenFile *file = g_hash_table_lookup(files->by_path, path);
+    if (file && contents) {
+        g_mutex_unlock(&files->lock);
+        return NULL;
+    }
     if (!file) {
         file = open_file_new(files, path, attr, TRUE);
+        if (contents)
+            open_file_set_contents(file, contents);
         g_hash_table_insert(files->by_path, file->path, file);
     } else {
         open_file_ref(file);
         g_mutex_lock(&file->lock);
         dirty = file->dirty;
-        if (!dirty && is_other(&file->attr, attr))
+        if (!dirty && is_other(file, attr))
             old = open_file_replace_base(file, attr);
         if (!dirty)
             open_file_set_base(file, attr);
@@ -124,14 +145,17 @@ static OpenFile *open_files_join(OpenFiles *files, const char *path, const FtpAt
         *ret_changed = FALSE;
     } else {
         kernel_pages_opened(files->pages, path, attr, ret_keep_cache, ret_changed);
+        *ret_changed |= dir_cache_resized(tree_cache(files->tree), path, KERNEL_TTL);
+        if (contents) /* of the kernel's pages nothing is known but that these are as new */
+            *ret_keep_cache = FALSE;
     }
     g_mutex_unlock(&files->lock);
     base_reader_unref(old);
     return file;
 }
 
-static int open_files_enter(OpenFiles *files, const Bound *bound, const char *path, gboolean *ret_keep_cache,
-                            gboolean *ret_changed, OpenFile **ret)
+static int open_files_enter(OpenFiles *files, const Bound *bound, const char *path, gboolean writes,
+                            gboolean *ret_keep_cache, gboolean *ret_changed, OpenFile **ret)
 {
     OpenFile *file = open_files_join_dirty(files, path);
     if (file) {
@@ -140,7 +164,16 @@ static int open_files_enter(OpenFiles *files, const Bound *bound, const char *pa
         *ret = file;
         return 0;
     }
+    g_autoptr(FileContents) contents = NULL;
     FtpAttr attr;
+    int known = writes ? 0 : open_small(files, bound, path, &attr, &contents);
+    if (known < 0)
+        return known;
+    if (known) {
+        *ret = open_files_join(files, path, &attr, contents, ret_keep_cache, ret_changed);
+        if (*ret)
+            return 0;
+    }
     int error = tree_lookup_for_open(files->tree, bound, path, &attr);
     if (error < 0)
         return error;
@@ -150,7 +183,7 @@ static int open_files_enter(OpenFiles *files, const Bound *bound, const char *pa
         return -ELOOP;
     if (attr.type == FTP_TYPE_OTHER)
         return -EACCES; /* a device or the like: FTP has nothing to read there */
-    *ret = open_files_join(files, path, &attr, ret_keep_cache, ret_changed);
+    *ret = open_files_join(files, path, &attr, NULL, ret_keep_cache, ret_changed);
     return 0;
 }
 
@@ -163,9 +196,11 @@ int open_files_open(OpenFiles *files, const Bound *bound, const char *path, int 
 
     gboolean keep_cache = FALSE, changed = FALSE;
     OpenFile *file;
-    int error = open_files_enter(files, bound, path, &keep_cache, &changed, &file);
+    int error = open_files_enter(files, bound, path, writes, &keep_cache, &changed, &file);
     if (error < 0)
         return error;
+    if (writes)
+        file_ahead_drop(files->ahead, path);
     if (flags & O_TRUNC) {
         error = open_file_truncate(file, bound, 0);
         if (error < 0) {
@@ -226,6 +261,7 @@ static int open_files_make(OpenFiles *files, const char *path, mode_t mode, gboo
     }
     if (made)
         dir_cache_put(tree_cache(files->tree), path, &attr, NULL, TRUE);
+    file_ahead_drop(files->ahead, path);
     *ret = file;
     return 0;
 }
@@ -577,6 +613,8 @@ int open_files_rename(OpenFiles *files, const Bound *bound, const char *from, co
     if (hides)
         private_names_hide(tree_names(files->tree), to);
     error = open_files_rename_claimed(files, bound, from, to, flags);
+    file_ahead_drop(files->ahead, from);
+    file_ahead_drop(files->ahead, to);
     if (hides && error < 0)
         private_names_done(tree_names(files->tree), to);
     if (hides && error == 0)
@@ -630,6 +668,7 @@ static int open_files_unlink_name(OpenFiles *files, const Bound *bound, const ch
 int open_files_unlink(OpenFiles *files, const Bound *bound, const char *path)
 {
     int error = open_files_unlink_name(files, bound, path);
+    file_ahead_drop(files->ahead, path);
     if ((error == 0 || error == -ENOENT) && open_file_is_hidden(path))
         private_names_done(tree_names(files->tree), path);
     return error;

@@ -698,6 +698,29 @@ static void test_peek(void)
     fixture_free(f);
 }
 
+static void test_resized(void)
+{
+    Fixture *f = fixture_new(0, 1 << 20);
+    FtpAttr attr = file_attr(8, 1000000);
+
+    add_name(f, "a");
+    add_name(f, "b");
+    f->server.size = 7;
+    assert_names(f, "/d", "a b");
+    assert_names(f, "/d", "a b");
+    g_assert_false(dir_cache_resized(f->cache, "/d/a", SECOND));
+    dir_cache_note(f->cache, "/d/a", &attr, NULL, dir_cache_stamp(f->cache));
+    g_assert_true(dir_cache_resized(f->cache, "/d/a", PATIENCE));
+    g_assert_false(dir_cache_resized(f->cache, "/d/a", 0));
+    g_assert_false(dir_cache_resized(f->cache, "/d/b", PATIENCE));
+    f->server.size = 8;
+    assert_names(f, "/d", "a b");
+    g_assert_true(dir_cache_resized(f->cache, "/d/b", PATIENCE));
+    dir_cache_forget(f->cache, "/d/c");
+    g_assert_true(dir_cache_resized(f->cache, "/d/c", PATIENCE));
+    fixture_free(f);
+}
+
 static gpointer churn(gpointer data)
 {
     Fixture *f = data;
@@ -762,6 +785,7 @@ int main(int argc, char **argv)
     g_test_add_func("/dir_cache/interrupted_waiter", test_interrupted_waiter);
     g_test_add_func("/dir_cache/load_ahead_fails", test_load_ahead_fails);
     g_test_add_func("/dir_cache/peek", test_peek);
+    g_test_add_func("/dir_cache/resized", test_resized);
     g_test_add_func("/dir_cache/churn", test_churn);
     return g_test_run();
 }
