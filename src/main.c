@@ -10,6 +10,7 @@
 #include "base/stats.h"
 #include "fs/check.h"
 #include "fs/credentials.h"
+#include "fs/ending.h"
 #include "fs/fs.h"
 #include "fs/mount_table.h"
 #include "fs/options.h"
@@ -84,25 +85,28 @@ static int loop(struct fuse *fuse, const Options *options)
     return result;
 }
 
-/* Mounted: to the background, and serve until the unmount or a signal. */
-static int serve(struct fuse *fuse, Fs *fs, const Options *options, Log *log)
+/* Mounted: to the background, and serve until the unmount or a signal; then what is left to be sent is sent. */
+static int serve(struct fuse *fuse, Fs *fs, FtpClient *client, const Options *options, Log *log)
 {
-    if (fuse_set_signal_handlers(fuse_get_session(fuse)) != 0)
-        return complain("signal handlers can't be set", EXIT_MOUNT);
-    if (fuse_daemonize(options->foreground) != 0) {
-        fuse_remove_signal_handlers(fuse_get_session(fuse));
+    g_autoptr(GError) error = NULL;
+
+    if (fuse_daemonize(options->foreground) != 0)
         return complain("the program can't go to the background", EXIT_MOUNT);
-    }
+    status_watch_block();
+    g_autoptr(Ending) ending = ending_new(fuse_get_session(fuse), fs, client, &error);
+    if (ending == NULL)
+        return complain(error->message, EXIT_MOUNT);
     if (!options->foreground)
         log_to_syslog(log);
-    status_watch_block();
     g_autoptr(StatusWatch) watch =
         status_watch_new(fs, log, options->foreground && !options->verbose && isatty(STDERR_FILENO));
     notify_service("READY=1");
-    umask(0);                         /* modes come from the kernel, which has applied the caller's umask */
-    int result = loop(fuse, options); /* the number of a signal when one ended it: that is a clean end */
+    umask(0); /* modes come from the kernel, which has applied the caller's umask */
+    int result = loop(fuse, options);
+    ending_loop_is_over(ending);
     notify_service("STOPPING=1");
-    fuse_remove_signal_handlers(fuse_get_session(fuse));
+    fuse_unmount(fuse);
+    fs_finish(fs);
     if (result >= 0)
         return EXIT_OK;
     g_warning("the mount at %s has ended by an error: %s", options->mountpoint, g_strerror(-result));
@@ -127,13 +131,13 @@ static int mount_and_serve(Options *options, FtpClient *client, Stats *stats, Lo
     if (fuse == NULL)
         return complain("FUSE refused the options; see the line above", EXIT_MOUNT);
     int result;
+    ending_block_signals();
     if (fuse_mount(fuse, options->mountpoint) != 0) {
         g_autofree char *text = g_strdup_printf("%s could not be mounted on; see the line above", options->mountpoint);
         result = complain(text, EXIT_MOUNT);
     } else {
-        result = serve(fuse, fs, options, log);
-        fuse_unmount(fuse);
-        fs_finish(fs);
+        result = serve(fuse, fs, client, options, log);
+        fuse_unmount(fuse); /* does nothing when it was done */
     }
     fuse_destroy(fuse);
     return result;

@@ -12,8 +12,13 @@ typedef struct Fs Fs;
 Fs *fs_new(const Options *options, FtpClient *client, Stats *stats, GError **error);
 void fs_free(Fs *fs);
 
-/* After the unmount: waits until the server has what was written (write=back), within bounds. */
+/* After FUSE's loop and the unmount: sends what is open, waits until the server has what was written (write=back),
+ * within bounds. Operations that libfuse still asks for after it have no caller any more, and some seconds. */
 void fs_finish(Fs *fs);
+
+/* The mount is to end soon: what waits for the server ends with -EIO, and nothing waits any more, but for the queue of
+ * write=back; `at_once`: nor for that. Any thread. */
+void fs_hurry(Fs *fs, gboolean at_once);
 
 /* A text of lines "name: value" for --status and the attribute user.ftpfs.status. Owned by the caller. */
 char *fs_status_text(Fs *fs);

@@ -21,6 +21,10 @@ typedef struct OpenFile OpenFile;
 OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, AheadQueue *queue, Stats *stats,
                           GError **error);
 
+/* From now on the end of a file does not wait for the server: what is not sent is kept. `at_once`: nor does
+ * open_files_finish(). Any thread. */
+void open_files_hurry(OpenFiles *files, gboolean at_once);
+
 /* After open_files_finish(), or when nothing was ever opened. */
 void open_files_free(OpenFiles *files);
 

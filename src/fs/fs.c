@@ -68,7 +68,15 @@ void fs_start(Fs *fs)
 
 void fs_finish(Fs *fs)
 {
+    g_atomic_int_set(&fs->settled, TRUE);
     open_files_finish(fs->files);
+}
+
+void fs_hurry(Fs *fs, gboolean at_once)
+{
+    g_atomic_int_set(&fs->ending, TRUE);
+    g_atomic_int_set(&fs->hurried, TRUE);
+    open_files_hurry(fs->files, at_once);
 }
 
 void open_dir_free(OpenDir *dir)

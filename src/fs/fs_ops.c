@@ -20,25 +20,36 @@
 #define INVALIDATIONS_MAX 4
 #define FIRST_OFFSET      3 /* of the first entry: 1 follows ".", 2 follows ".." */
 #define MAX_WRITE         (1U << 20)
+#define LAST_SECONDS      5.0 /* for what libfuse asks for after the loop */
 
 static Fs *this_fs(void)
 {
     return fuse_get_context()->private_data;
 }
 
+/* After the loop libfuse asks for no more than the removal of files that were open when they were removed; there is no
+ * request then, and fuse_interrupted() must not be asked. */
 static gboolean is_interrupted(gpointer data)
 {
-    return fuse_interrupted() != 0;
+    Fs *fs = data;
+    return g_atomic_int_get(&fs->hurried) || (!g_atomic_int_get(&fs->settled) && fuse_interrupted() != 0);
 }
 
 static Bound call_bound(void)
 {
-    return (Bound){.deadline = G_MAXINT64, .interrupted = is_interrupted, .began = g_get_monotonic_time()};
+    if (g_atomic_int_get(&this_fs()->settled)) {
+        Bound last = {.deadline = G_MAXINT64, .interrupted = is_interrupted, .data = this_fs()};
+        return bound_within(&last, LAST_SECONDS);
+    }
+    return (Bound){
+        .deadline = G_MAXINT64, .interrupted = is_interrupted, .data = this_fs(), .began = g_get_monotonic_time()};
 }
 
 /* What the floors below use among themselves does not leave the house. */
 static int result(gssize r)
 {
+    if (r == -EINTR && g_atomic_int_get(&this_fs()->hurried))
+        return -EIO;
     if (r == -EAGAIN) /* a reply 450; programs take EAGAIN of a file for "no bytes yet" */
         return -EBUSY;
     return r == -EREMOTEIO || r == -EPROTO ? -EIO : (int)r;

@@ -25,6 +25,8 @@ struct Fs {
     gint64 asked;      /* monotonic, µs: when that was last asked for; 0: never */
     GThread *tidy;     /* clears what dead mounts have left, once; or NULL */
     gint ending;       /* atomic: it is to end */
+    gint hurried;      /* atomic: ... and nothing is to wait any more */
+    gint settled;      /* atomic: FUSE's loop is over */
 };
 
 /* What fi->fh of a directory is. libfuse calls one operation at a time on it. */

@@ -413,6 +413,11 @@ static gboolean open_file_is_unsent(OpenFile *file)
     return unsent;
 }
 
+static gboolean is_hurried(gpointer data)
+{
+    return g_atomic_int_get(&((OpenFiles *)data)->hurried);
+}
+
 void open_file_release(OpenFile *file, int flags)
 {
     OpenFiles *files = file->files;
@@ -426,8 +431,9 @@ void open_file_release(OpenFile *file, int flags)
         return;
     }
 
+    Bound bound = {.deadline = G_MAXINT64, .interrupted = is_hurried, .data = files};
     /* The handle is counted until the upload is over, so that an open meanwhile gets this file. */
-    int error = open_file_is_unsent(file) ? open_file_close(file, NULL) : 0;
+    int error = open_file_is_unsent(file) ? open_file_close(file, &bound) : 0;
 
     g_mutex_lock(&files->lock);
     last = --file->handles == 0;

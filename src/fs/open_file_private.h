@@ -30,6 +30,7 @@ struct OpenFiles {
     Journal *journal;   /* NULL: files are sent when they are closed. Set before the first operation */
     UploadQueue *queue; /* likewise */
     gint ending;        /* atomic: what is in the queue is left to the next mount */
+    gint hurried;       /* atomic; 1 by open_files_hurry(), 2 when it is to be at once */
 
     GMutex lock;
     /* lock guards all below */

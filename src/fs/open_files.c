@@ -47,6 +47,11 @@ OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree,
     return files;
 }
 
+void open_files_hurry(OpenFiles *files, gboolean at_once)
+{
+    g_atomic_int_set(&files->hurried, at_once ? 2 : 1);
+}
+
 void open_files_free(OpenFiles *files)
 {
     if (!files)

@@ -386,7 +386,8 @@ static void drain(OpenFiles *files)
             last = now;
         pending = left.files;
         bytes = out;
-        if (left.files == 0 || (double)(now - last) > patience * G_USEC_PER_SEC)
+        if (left.files == 0 || g_atomic_int_get(&files->hurried) > 1 ||
+            (double)(now - last) > patience * G_USEC_PER_SEC)
             break;
         if (now - told >= (terminal ? TELL_TERMINAL : TELL_LOG) * G_USEC_PER_SEC ||
             (!said && now - told > G_USEC_PER_SEC)) {
