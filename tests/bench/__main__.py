@@ -143,6 +143,7 @@ class Bench:
             result = row.measure(run) if mount else row.raw(run)
             commands = site.commands()
             result["rounds"] = round_trips(commands)
+            result["transfers"] = sum(line.split(" ")[0].upper() in ("RETR", "STOR", "APPE") for line in commands)
             if mount:
                 result["processor"] = mount.processor_time() - before
             cell.measurements.append(result)
@@ -201,11 +202,11 @@ def main():
     bench = Bench(arguments)
     runs = record.Record(arguments.record)
     this_run = record.about(arguments.repeat or (1 if arguments.smoke else 3), bench.missing)
-    complete = False
+    code = 0
     try:
         bench.run()
-        complete = True
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as error:
+        code = error.code if isinstance(error, SystemExit) else 130
         print("tests/bench/run: interrupted; this is what there is", file=sys.stderr)
     finally:
         bounded.end_mounts()
@@ -214,10 +215,10 @@ def main():
     bench.cells = runs.add(this_run, bench.cells)
     lines = report.table([row for row in ROWS if any(row.name == name for name, _, _ in bench.cells)], bench.cells,
                          bench.results())
-    if arguments.results and complete:
+    if arguments.results and code == 0:
         pathlib.Path(arguments.results).write_text(report.page(runs.runs, lines), encoding="utf-8")
     print("\n".join(lines))
-    return 1 if failed or not complete else 0
+    return code or int(failed)
 
 
 if __name__ == "__main__":

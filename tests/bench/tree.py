@@ -13,9 +13,11 @@
 import os
 import random
 import tarfile
+import time
 
 MIB = 1 << 20
 SMALL = 4096
+OLD = int(time.time()) - 30 * 86400  # times of files, as most files are: not of this minute, which ftpfs would doubt
 
 
 class Sizes:
@@ -56,6 +58,7 @@ class Tree:
         with open(path, "wb") as file:
             for offset in range(0, size, MIB):
                 file.write(chooser.randbytes(min(MIB, size - offset)))
+        os.utime(path, (OLD, OLD))
 
     def make_big(self):
         self._file(self.root / "big", self.sizes.big, 1)
@@ -83,6 +86,7 @@ class Tree:
         for number in range(count):
             descriptor = os.open(self.root / name / f"entry{number:06}", os.O_WRONLY | os.O_CREAT, 0o644)
             os.ftruncate(descriptor, number % 5000)
+            os.utime(descriptor, (OLD - number, OLD - number))
             os.close(descriptor)
 
     def make_many(self):
