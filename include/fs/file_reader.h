@@ -3,7 +3,8 @@
  * Reads one file of the server at any offset, by streams: a stream is one RETR from an offset on a thread of its own,
  * into a block_buffer. A read that a stream reaches waits for it; a read elsewhere opens another stream (up to
  * `streams`), with a small window that grows while reading goes on there. Streams that nobody reads are cut when
- * somebody needs their session. A stream that breaks goes on where it stopped. Thread-safe.
+ * somebody needs their session. A stream that breaks goes on where it stopped. A large file that comes more slowly than
+ * it is read is fetched by several streams at once, each a segment of it. Thread-safe.
  */
 #pragma once
 
@@ -12,7 +13,13 @@
 
 typedef struct FileReader FileReader;
 
+/* What the readers of a mount learn from each other; zero at first, and outlives them. */
 typedef struct {
+    gint alone_until; /* atomic; seconds, monotonic: several streams were no faster than one, so one it is until then */
+} FileReaderShared;
+
+typedef struct {
+    FileReaderShared *shared;
     guint streams;    /* most at a time */
     gsize read_ahead; /* bytes, most that one stream's window holds */
     guint retry;      /* seconds without progress after which a broken stream is given up */

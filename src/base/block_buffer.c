@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The window is a ring of bytes: the byte at `offset` of the file stands at `offset % ring_size`. The ring grows by
- * doubling while the window fills, up to the capacity. Bytes are dropped only when the producer needs their room,
- * never earlier, so that a read slightly behind finds as much as possible.
+ * The window is a ring of blocks: the byte at `offset` of the file stands in block `offset / BLOCK`, and that in slot
+ * `block % n_slots`. Blocks are taken as the window fills and given back as it moves on (a few are kept to be used
+ * again), so that memory follows what is in the window, and nothing is copied when it grows. They are mapped, not
+ * allocated: an allocator would keep what other threads gave back. Bytes are dropped only when the producer needs their
+ * room, so that a read slightly behind finds as much as possible; and, after a stop, when they have been read.
  *
  * What may be dropped: all that lies more than `keep` behind the furthest byte that was read, or that a waiting get
  * still waits for. The second is what makes a reader ahead of a full window possible: it pulls the window along. A get
@@ -22,8 +24,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define RING_FIRST ((gsize)64 * 1024) /* bytes of the first ring */
+#define BLOCK ((gsize)64 * 1024) /* mapped with all its pages: taking each when it is touched costs more */
+#define SPARE 8                  /* most blocks that are kept to be used again */
 
 typedef struct Get Get;
 struct Get {
@@ -49,8 +53,10 @@ struct BlockBuffer {
     gboolean ended;
     gboolean cut; /* stopped before it ended: what follows the window is unknown */
     int error;
-    guint8 *ring;
-    gsize ring_size;
+    guint8 **slots; /* a block, or NULL */
+    gsize n_slots;
+    guint8 *spare[SPARE];
+    guint n_spare;
 };
 
 static void set_capacity(BlockBuffer *buffer, gsize capacity)
@@ -79,6 +85,20 @@ BlockBuffer *block_buffer_ref(BlockBuffer *buffer)
     return buffer;
 }
 
+static guint8 *block_map(void)
+{
+    void *block = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (block == MAP_FAILED)
+        g_error("out of memory");
+    return block;
+}
+
+static void block_unmap(guint8 *block)
+{
+    if (block != NULL)
+        munmap(block, BLOCK);
+}
+
 void block_buffer_unref(BlockBuffer *buffer)
 {
     if (buffer == NULL || !g_atomic_int_dec_and_test(&buffer->refs))
@@ -86,50 +106,79 @@ void block_buffer_unref(BlockBuffer *buffer)
     g_mutex_clear(&buffer->lock);
     g_cond_clear(&buffer->data);
     g_cond_clear(&buffer->room);
-    g_free(buffer->ring);
+    for (gsize i = 0; i < buffer->n_slots; i++)
+        block_unmap(buffer->slots[i]);
+    while (buffer->n_spare > 0)
+        block_unmap(buffer->spare[--buffer->n_spare]);
+    g_free(buffer->slots);
     g_free(buffer);
 }
 
-/* The ring */
+/* The ring; slots of blocks outside of the window are NULL */
 
-static void ring_read(const guint8 *ring, gsize ring_size, gint64 offset, guint8 *to, gsize size)
+static gsize block_of(gint64 offset)
 {
-    gsize at = (gsize)((guint64)offset % ring_size);
-    gsize first = MIN(size, ring_size - at);
-    memcpy(to, ring + at, first);
-    memcpy(to + first, ring, size - first);
+    return (gsize)((guint64)offset / BLOCK);
 }
 
-static void ring_write(guint8 *ring, gsize ring_size, gint64 offset, const guint8 *from, gsize size)
+static void ring_read(const BlockBuffer *buffer, gint64 offset, guint8 *to, gsize size)
 {
-    gsize at = (gsize)((guint64)offset % ring_size);
-    gsize first = MIN(size, ring_size - at);
-    memcpy(ring + at, from, first);
-    memcpy(ring, from + first, size - first);
-}
-
-/* Makes the ring hold `size` bytes (not less than the window, at most the capacity). */
-static void ring_fit(BlockBuffer *buffer, gsize size)
-{
-    gsize fitting = buffer->ring_size;
-    if (fitting < size) {
-        fitting = MAX(fitting, RING_FIRST);
-        while (fitting < size && fitting < buffer->capacity)
-            fitting *= 2;
+    while (size > 0) {
+        gsize at = (gsize)((guint64)offset % BLOCK);
+        gsize n = MIN(size, BLOCK - at);
+        memcpy(to, buffer->slots[block_of(offset) % buffer->n_slots] + at, n);
+        offset += (gint64)n;
+        to += n;
+        size -= n;
     }
-    fitting = MIN(fitting, buffer->capacity);
-    if (fitting == buffer->ring_size)
+}
+
+/* There are at least as many slots as a window of the capacity can touch blocks. */
+static void ring_fit(BlockBuffer *buffer)
+{
+    gsize n = buffer->capacity / BLOCK + 2;
+    if (n <= buffer->n_slots)
         return;
-    guint8 *ring = g_malloc(fitting);
-    for (gint64 offset = buffer->start; offset < buffer->end;) {
-        gsize at = (gsize)((guint64)offset % buffer->ring_size);
-        gsize run = MIN((gsize)(buffer->end - offset), buffer->ring_size - at);
-        ring_write(ring, fitting, offset, buffer->ring + at, run);
-        offset += (gint64)run;
+    guint8 **slots = g_new0(guint8 *, n);
+    if (buffer->end > buffer->start) {
+        for (gsize block = block_of(buffer->start); block <= block_of(buffer->end - 1); block++)
+            slots[block % n] = buffer->slots[block % buffer->n_slots];
     }
-    g_free(buffer->ring);
-    buffer->ring = ring;
-    buffer->ring_size = fitting;
+    g_free(buffer->slots);
+    buffer->slots = slots;
+    buffer->n_slots = n;
+}
+
+/* The bytes that follow the window. */
+static void ring_append(BlockBuffer *buffer, const guint8 *from, gsize size)
+{
+    ring_fit(buffer);
+    while (size > 0) {
+        gsize at = (gsize)((guint64)buffer->end % BLOCK);
+        gsize n = MIN(size, BLOCK - at);
+        guint8 **slot = &buffer->slots[block_of(buffer->end) % buffer->n_slots];
+        if (*slot == NULL)
+            *slot = buffer->n_spare > 0 ? buffer->spare[--buffer->n_spare] : block_map();
+        memcpy(*slot + at, from, n);
+        buffer->end += (gint64)n;
+        from += n;
+        size -= n;
+    }
+}
+
+/* The window begins at `start` now. */
+static void ring_drop(BlockBuffer *buffer, gint64 start)
+{
+    gsize old = block_of(buffer->start), new = block_of(start);
+    buffer->start = start;
+    for (gsize block = old; block < new; block++) {
+        guint8 **slot = &buffer->slots[block % buffer->n_slots];
+        if (buffer->n_spare < SPARE && !buffer->stopped)
+            buffer->spare[buffer->n_spare++] = *slot;
+        else
+            block_unmap(*slot);
+        *slot = NULL;
+    }
 }
 
 /* Room */
@@ -175,7 +224,8 @@ static gsize make_room(BlockBuffer *buffer, gsize size)
         return room;
     gint64 enough = buffer->end + (gint64)MIN(size, buffer->capacity) - (gint64)buffer->capacity;
     gint64 start = MIN(droppable(buffer), enough);
-    buffer->start = MAX(buffer->start, start);
+    if (start > buffer->start)
+        ring_drop(buffer, start);
     return room_from(buffer, buffer->start);
 }
 
@@ -192,9 +242,7 @@ gssize block_buffer_put(BlockBuffer *buffer, const void *bytes, gsize size)
         gsize room = make_room(buffer, left);
         if (room >= need) {
             gsize n = MIN(room, left);
-            ring_fit(buffer, (gsize)(buffer->end - buffer->start) + n);
-            ring_write(buffer->ring, buffer->ring_size, buffer->end, from, n);
-            buffer->end += (gint64)n;
+            ring_append(buffer, from, n);
             from += n;
             left -= n;
             g_cond_broadcast(&buffer->data);
@@ -250,7 +298,7 @@ static gssize get_locked(BlockBuffer *buffer, Get *get, guint8 *to, gsize size, 
             return -ENODATA;
         if (get->position < buffer->end) {
             gsize n = MIN(size - copied, (gsize)(buffer->end - get->position));
-            ring_read(buffer->ring, buffer->ring_size, get->position, to + copied, n);
+            ring_read(buffer, get->position, to + copied, n);
             copied += n;
             get->position += (gint64)n;
             buffer->furthest = MAX(buffer->furthest, get->position);
@@ -279,6 +327,8 @@ gssize block_buffer_get(BlockBuffer *buffer, gint64 offset, void *bytes, gsize s
     while (*link != &get)
         link = &(*link)->next;
     *link = get.next;
+    if (buffer->cut)
+        ring_drop(buffer, droppable(buffer));
     wake_producer(buffer);
     g_mutex_unlock(&buffer->lock);
     return result;

@@ -7,6 +7,15 @@
  * another one. A stream can lose what a read wants only between the moment when the read chose it and the moment when
  * it asks the buffer; a read to which that happens again and again gets a stream of its own that no other read joins.
  *
+ * Several streams for one reader. Where reads go forward, wait most of the time, and there is much left, another stream
+ * is opened a segment further on, ahead of the reading, on a session that is to spare; and one more behind that, up to
+ * `streams`. Each ends where the next begins (its limit), so they form a chain, whose last one has no limit. When
+ * reading has come to the end of a stream, it goes on in the next, whose segment is in by then or nearly so, and the
+ * session that has become free takes the segment at the end of the chain. A stream ahead that could not be had lets the
+ * one before it go on. read_pace says when.
+ *
+ * A small file in which somebody reads here and there is fetched whole, by a stream ahead that begins at its start.
+ *
  * A read that has waited for a server that is away, and failed, is asked again by the kernel at once, page by page.
  * Such reads get the same error without waiting anew (`failed_until`).
  *
@@ -17,12 +26,21 @@
 #include "fs/file_reader.h"
 
 #include "file_stream.h"
+#include "read_pace.h"
 
 #include <errno.h>
 
-#define FAILED_AFTER  G_USEC_PER_SEC /* a read that waited so long before it failed ... */
-#define FAILED_FOR    G_USEC_PER_SEC /* ... makes those fail that begin within this time */
-#define ROUNDS_SHARED 3              /* tries on shared streams without a byte before a read gets one of its own */
+#define FAILED_AFTER  G_USEC_PER_SEC            /* a read that waited so long before it failed ... */
+#define FAILED_FOR    G_USEC_PER_SEC            /* ... makes those fail that begin within this time */
+#define SEGMENT       2                         /* times read_ahead is what a stream fetches ahead of the reading */
+#define SEGMENT_LEAST ((gint64)2 * 1024 * 1024) /* less than that is left to the stream that is there */
+#define RUN_LEAST     ((gint64)256 * 1024)      /* bytes in sequence before a second stream */
+#define REFUSED_FOR   (5 * G_USEC_PER_SEC)      /* after a stream ahead got nothing, none is tried again so long */
+#define ALONE_FOR     60                        /* seconds: what was learned of several streams counts so long */
+#define WHOLE_MOST    ((gint64)4 * 1024 * 1024) /* a file of this size is fetched whole ... */
+#define WHOLE_AFTER   2                         /* ... at its second read somewhere */
+#define BEHIND        ((gint64)1024 * 1024)     /* a read may come so late: windows that lie further back are dropped */
+#define ROUNDS_SHARED 3 /* tries on shared streams without a byte before a read gets one of its own */
 
 struct FileReader {
     gint refs; /* atomic */
@@ -38,6 +56,10 @@ struct FileReader {
     guint running;       /* threads */
     int failed;          /* -errno of a read that had waited */
     gint64 failed_until; /* µs, monotonic: until then other reads get the same */
+    ReadPace pace;
+    gint64 refused_until; /* µs, monotonic: until then no stream ahead is tried */
+    gboolean told;        /* to the other readers, that several streams are no faster */
+    guint elsewhere;      /* streams that were opened for reads here and there */
 };
 
 static void file_reader_unref(FileReader *reader)
@@ -90,12 +112,44 @@ void file_reader_set_path(FileReader *reader, const RemotePath *path)
     remote_path_unref(old);
 }
 
+/* The stream that begins where this one is to end, and the other way round. With the lock held. */
+static FileStream *file_reader_next(FileReader *reader, FileStream *stream)
+{
+    gint64 limit = file_stream_limit(stream);
+    for (guint i = 0; i < reader->streams->len; i++) {
+        if (file_stream_offset(reader->streams->pdata[i]) == limit)
+            return reader->streams->pdata[i];
+    }
+    return NULL;
+}
+
+static FileStream *file_reader_previous(FileReader *reader, FileStream *stream)
+{
+    for (guint i = 0; i < reader->streams->len; i++) {
+        if (file_stream_limit(reader->streams->pdata[i]) == file_stream_offset(stream))
+            return reader->streams->pdata[i];
+    }
+    return NULL;
+}
+
+/* A stream ahead that got nothing leaves the chain. With the lock held. */
+static void file_reader_unchain(FileReader *reader, FileStream *stream)
+{
+    FileStream *previous = file_reader_previous(reader, stream);
+    if (previous)
+        file_stream_set_limit(previous, file_stream_limit(stream));
+    reader->refused_until = g_get_monotonic_time() + REFUSED_FOR;
+    g_ptr_array_remove(reader->streams, stream);
+}
+
 /* On a stream's thread, the last thing but one that it does. */
-static void file_reader_on_ended(gpointer data)
+static void file_reader_on_ended(FileStream *stream, gpointer data)
 {
     FileReader *reader = data;
     g_mutex_lock(&reader->lock);
     reader->running--;
+    if (file_stream_is_ahead(stream) && file_stream_end(stream) == file_stream_offset(stream))
+        file_reader_unchain(reader, stream);
     g_cond_broadcast(&reader->changed);
     g_mutex_unlock(&reader->lock);
     file_reader_unref(reader);
@@ -134,6 +188,82 @@ static gboolean file_reader_make_room(FileReader *reader)
     return TRUE;
 }
 
+/* Starts the stream's thread. With the lock held. */
+static int file_reader_start(FileReader *reader, const FileStreamConfig *config, gboolean shared, FileStream **ret)
+{
+    g_atomic_int_inc(&reader->refs);
+    reader->running++;
+    int error = file_stream_open(config, reader->path, ret);
+    if (error < 0) {
+        reader->running--;
+        g_atomic_int_add(&reader->refs, -1); /* never the last one: the caller's is left */
+        return error;
+    }
+    if (shared)
+        g_ptr_array_add(reader->streams, file_stream_ref(*ret));
+    return 0;
+}
+
+/* Opens a stream that nobody waits for, when there may be one more. With the lock held. */
+static gboolean file_reader_start_ahead(FileReader *reader, gint64 offset, gint64 run_start, gsize window,
+                                        gboolean whole)
+{
+    if (reader->running >= reader->config.streams || reader->streams->len >= reader->config.streams ||
+        g_get_monotonic_time() < reader->refused_until)
+        return FALSE;
+    FileStreamConfig config = {
+        .client = reader->client,
+        .size = reader->size,
+        .read_ahead = reader->config.read_ahead,
+        .retry = reader->config.retry,
+        .offset = offset,
+        .run_start = run_start,
+        .ahead = TRUE,
+        .window = window,
+        .whole = whole,
+        .ended = file_reader_on_ended,
+        .data = reader,
+    };
+    g_autoptr(FileStream) stream = NULL;
+    return file_reader_start(reader, &config, TRUE, &stream) == 0;
+}
+
+/* Makes the chain of streams from this one, which is read, on longer where that helps. With the lock held. */
+static void file_reader_look_ahead(FileReader *reader, FileStream *stream)
+{
+    gint64 run = file_stream_run(stream);
+    gint seconds = (gint)(g_get_monotonic_time() / G_USEC_PER_SEC);
+    if (reader->pace.useless && !reader->told) {
+        reader->told = TRUE;
+        g_atomic_int_set(&reader->config.shared->alone_until, seconds + ALONE_FOR);
+    }
+    if (reader->size < 0 || run < RUN_LEAST || !read_pace_wants_stream(&reader->pace) ||
+        seconds < g_atomic_int_get(&reader->config.shared->alone_until))
+        return;
+    gint64 segment = SEGMENT * (gint64)reader->config.read_ahead;
+    FileStream *tail = stream, *next;
+    while ((next = file_reader_next(reader, tail)) != NULL)
+        tail = next; /* each lies behind the one before it */
+    gint64 end = file_stream_end(tail);
+    gint64 start = tail == stream ? end + segment : MAX(end, file_stream_offset(tail) + segment);
+    if (reader->size - start < SEGMENT_LEAST)
+        return;
+    if (file_reader_start_ahead(reader, start, file_stream_offset(stream), (gsize)segment, FALSE))
+        file_stream_set_limit(tail, start);
+}
+
+/* Streams of the chain that reading has left behind. With the lock held. */
+static void file_reader_retire(FileReader *reader, gint64 offset)
+{
+    for (guint i = reader->streams->len; i > 0; i--) {
+        FileStream *stream = reader->streams->pdata[i - 1];
+        gint64 limit = file_stream_limit(stream);
+        if (limit != G_MAXINT64 && file_stream_users(stream) == 0 && limit < offset && offset - limit >= BEHIND &&
+            file_stream_is_over(stream))
+            g_ptr_array_remove_index(reader->streams, i - 1);
+    }
+}
+
 static int file_reader_open_stream(FileReader *reader, gint64 offset, gsize size, gboolean shared, FileStream **ret)
 {
     FileStreamConfig config = {
@@ -151,17 +281,11 @@ static int file_reader_open_stream(FileReader *reader, gint64 offset, gsize size
     for (guint i = 0; i < reader->streams->len && config.random; i++)
         config.random = !file_stream_continues(reader->streams->pdata[i], offset, &config.run_start);
 
-    g_atomic_int_inc(&reader->refs);
-    reader->running++;
-    int error = file_stream_open(&config, reader->path, ret);
-    if (error < 0) {
-        reader->running--;
-        g_atomic_int_add(&reader->refs, -1); /* never the last one: the caller's is left */
-        return error;
-    }
-    if (shared)
-        g_ptr_array_add(reader->streams, file_stream_ref(*ret));
-    return 0;
+    int error = file_reader_start(reader, &config, shared, ret);
+    if (error == 0 && config.random && ++reader->elsewhere == WHOLE_AFTER && reader->size > 0 &&
+        reader->size <= WHOLE_MOST)
+        file_reader_start_ahead(reader, 0, 0, (gsize)reader->size, TRUE);
+    return error;
 }
 
 /* A stream for a read at `offset`, begun; waits while all are in use. The caller unrefs it. */
@@ -192,18 +316,26 @@ static gssize file_reader_step(FileReader *reader, const Bound *bound, void *byt
                                gboolean shared, gboolean *ret_end)
 {
     g_autoptr(FileStream) stream = NULL;
+    gint64 begun = g_get_monotonic_time();
     g_mutex_lock(&reader->lock);
+    read_pace_begin(&reader->pace, begun);
     int error = file_reader_take(reader, bound, offset, size, shared, &stream);
+    if (error < 0)
+        read_pace_end(&reader->pace, g_get_monotonic_time(), 0, reader->running);
     g_mutex_unlock(&reader->lock);
     if (error < 0)
         return error == -EAGAIN ? -EIO : error;
 
     gboolean end = FALSE;
-    gint64 begun = g_get_monotonic_time();
     gssize n = file_stream_read(stream, bound, bytes, size, offset, &end);
     gint64 now = g_get_monotonic_time();
 
     g_mutex_lock(&reader->lock);
+    read_pace_end(&reader->pace, now, MAX(n, 0), reader->running);
+    if (n > 0 && !end && shared) {
+        file_reader_retire(reader, offset);
+        file_reader_look_ahead(reader, stream);
+    }
     if (n < 0 && n != -ENODATA && n != -EINTR && end) {
         g_ptr_array_remove(reader->streams, stream); /* the next read tries anew */
         if (now - begun >= FAILED_AFTER) {

@@ -19,6 +19,11 @@
  *
  * The window grows with the run: twice of what was read in sequence so far, at most read_ahead. So the bytes that are
  * fetched in vain are never many more than those that were of use.
+ *
+ * A stream that is `ahead` fetches a part of the file that reading will come to, beside the stream that is read. Nobody
+ * waits for it: it takes only what is to spare, logs in one more session where there may be one, and ends at the first
+ * trouble. What it has by then is good, and the reader opens another stream for the rest. Once it is read it is a
+ * stream like any other.
  */
 #include "file_stream.h"
 
@@ -51,6 +56,8 @@ struct FileStream {
     gboolean stopped;
     gint64 closed_at; /* µs; when it was told to stop; 0: never */
     gint64 furthest;  /* end of the furthest read */
+    gint64 limit;     /* where the next stream begins */
+    gboolean read;    /* some read has begun */
     gsize capacity;
     guint users;
     gint64 used_at;
@@ -149,6 +156,8 @@ static gboolean file_stream_enough(FileStream *stream)
     gboolean enough = stream->stopped;
     if (stream->random && stream->position >= stream->random_end)
         enough = TRUE;
+    if (stream->position >= stream->limit)
+        enough = TRUE;
     if (wanted && stream->users == 0)
         enough = TRUE;
     if (wanted && stream->position >= MAX(stream->first_end, stream->wanted_from + FAIR_BYTES))
@@ -182,7 +191,15 @@ static int file_stream_sink(const void *bytes, gsize size, gpointer data)
     return 0;
 }
 
-static int file_stream_retrieve(FileStream *stream, FtpRetrieved *ret)
+gboolean file_stream_is_ahead(FileStream *stream)
+{
+    g_mutex_lock(&stream->lock);
+    gboolean ahead = stream->config.ahead && !stream->read;
+    g_mutex_unlock(&stream->lock);
+    return ahead;
+}
+
+static int file_stream_retrieve(FileStream *stream, FtpPriority priority, FtpRetrieved *ret)
 {
     FtpTransfer *transfer = ftp_transfer_new();
     ftp_transfer_set_wanted_func(transfer, file_stream_on_wanted, stream);
@@ -194,7 +211,7 @@ static int file_stream_retrieve(FileStream *stream, FtpRetrieved *ret)
     g_mutex_unlock(&stream->lock);
 
     Bound bound = {.deadline = G_MAXINT64, .interrupted = file_stream_interrupted, .data = stream};
-    FtpCall call = {.bound = &bound, .priority = FTP_PRIORITY_TRANSFER};
+    FtpCall call = {.bound = &bound, .priority = priority};
     stream->wanted_from = -1;
     int error = -ECANCELED;
     if (!stopped)
@@ -254,8 +271,30 @@ static void file_stream_back_off(FileStream *stream, guint tries)
     g_mutex_unlock(&stream->lock);
 }
 
+/* A stream that is ahead ends when its try has failed, unless a read waits for it by now. */
+static gboolean file_stream_give_up(FileStream *stream)
+{
+    g_mutex_lock(&stream->lock);
+    gboolean give_up = stream->config.ahead && !stream->read;
+    if (give_up)
+        stream->stopped = TRUE;
+    g_mutex_unlock(&stream->lock);
+    return give_up;
+}
+
+/* The one try of a stream that is ahead. */
+static int file_stream_try_ahead(FileStream *stream, FtpRetrieved *ret)
+{
+    int error = file_stream_retrieve(stream, FTP_PRIORITY_AHEAD, ret);
+    if (error != -EBUSY)
+        return error;
+    Bound bound = {.deadline = G_MAXINT64, .interrupted = file_stream_interrupted, .data = stream};
+    error = ftp_client_open_ahead(stream->config.client, &bound);
+    return error < 0 ? error : file_stream_retrieve(stream, FTP_PRIORITY_AHEAD, ret);
+}
+
 /* Returns 0 at the end of the file, -errno, or STREAM_STOPPED. */
-static int file_stream_run(FileStream *stream)
+static int file_stream_fetch(FileStream *stream)
 {
     gint64 progress_at = g_get_monotonic_time();
     guint tries = 0;
@@ -264,11 +303,15 @@ static int file_stream_run(FileStream *stream)
     while (TRUE) {
         FtpRetrieved got = {0};
         gint64 before = stream->position;
-        int error = file_stream_retrieve(stream, &got);
+        gboolean ahead = file_stream_is_ahead(stream);
+        int error =
+            ahead ? file_stream_try_ahead(stream, &got) : file_stream_retrieve(stream, FTP_PRIORITY_TRANSFER, &got);
         if (stream->position == stream->config.size)
             return 0;
-        if (file_stream_is_stopped(stream))
+        if (file_stream_is_stopped(stream) || file_stream_give_up(stream))
             return STREAM_STOPPED;
+        if (ahead)
+            continue; /* a read has come meanwhile */
         if (stream->position > before) {
             progress_at = g_get_monotonic_time();
             tries = 0;
@@ -298,12 +341,12 @@ static int file_stream_run(FileStream *stream)
 static gpointer file_stream_thread(gpointer data)
 {
     FileStream *stream = data;
-    int result = file_stream_run(stream);
+    int result = file_stream_fetch(stream);
     if (result == STREAM_STOPPED)
         block_buffer_stop(stream->buffer);
     else
         block_buffer_end(stream->buffer, result);
-    stream->config.ended(stream->config.data);
+    stream->config.ended(stream, stream->config.data);
     file_stream_unref(stream);
     return NULL;
 }
@@ -322,9 +365,13 @@ int file_stream_open(const FileStreamConfig *config, const RemotePath *path, Fil
     stream->random = config->random;
     gsize window = (config->first + WINDOW_RANDOM - 1) / WINDOW_RANDOM * WINDOW_RANDOM;
     stream->random_end = config->offset + (gint64)window;
-    stream->capacity = config->random ? window + KEEP : MIN(WINDOW_FIRST, MAX(config->read_ahead, WINDOW_RANDOM));
-    stream->buffer = block_buffer_new(config->offset, stream->capacity, KEEP);
-    file_stream_begin(stream, config->offset, config->first);
+    stream->capacity = config->ahead    ? config->window + KEEP
+                       : config->random ? window + KEEP
+                                        : MIN(WINDOW_FIRST, MAX(config->read_ahead, WINDOW_RANDOM));
+    stream->buffer = block_buffer_new(config->offset, stream->capacity, config->whole ? config->window : KEEP);
+    stream->limit = G_MAXINT64;
+    if (!config->ahead)
+        file_stream_begin(stream, config->offset, config->first);
 
     g_autoptr(GError) error = NULL;
     file_stream_ref(stream);
@@ -354,8 +401,9 @@ gboolean file_stream_reaches(FileStream *stream, gint64 offset)
 {
     g_mutex_lock(&stream->lock);
     gsize ahead = stream->random ? WINDOW_RANDOM : AHEAD;
+    gboolean beyond = offset >= stream->limit;
     g_mutex_unlock(&stream->lock);
-    return block_buffer_reaches(stream->buffer, offset, ahead);
+    return !beyond && block_buffer_reaches(stream->buffer, offset, ahead);
 }
 
 gboolean file_stream_continues(FileStream *stream, gint64 offset, gint64 *ret_run_start)
@@ -373,6 +421,7 @@ void file_stream_begin(FileStream *stream, gint64 offset, gsize size)
     gint64 end = offset + (gint64)size;
     g_mutex_lock(&stream->lock);
     stream->users++;
+    stream->read = TRUE;
     stream->furthest = MAX(stream->furthest, end);
     if (end > stream->first_end)
         stream->random = FALSE;
@@ -419,6 +468,53 @@ gssize file_stream_read(FileStream *stream, const Bound *bound, void *bytes, gsi
     file_stream_finish(stream);
     *ret_end = end;
     return n;
+}
+
+void file_stream_set_limit(FileStream *stream, gint64 limit)
+{
+    g_autoptr(FtpTransfer) transfer = NULL;
+    gint64 start, end;
+    g_mutex_lock(&stream->lock);
+    stream->limit = limit;
+    block_buffer_window(stream->buffer, &start, &end);
+    if (end >= limit && !stream->stopped)
+        transfer = file_stream_mark_stopped(stream);
+    g_mutex_unlock(&stream->lock);
+    if (transfer)
+        ftp_transfer_cut(transfer);
+}
+
+gint64 file_stream_limit(FileStream *stream)
+{
+    g_mutex_lock(&stream->lock);
+    gint64 limit = stream->limit;
+    g_mutex_unlock(&stream->lock);
+    return limit;
+}
+
+gint64 file_stream_offset(const FileStream *stream)
+{
+    return stream->config.offset;
+}
+
+gint64 file_stream_end(FileStream *stream)
+{
+    gint64 start, end;
+    block_buffer_window(stream->buffer, &start, &end);
+    return end;
+}
+
+gint64 file_stream_run(FileStream *stream)
+{
+    g_mutex_lock(&stream->lock);
+    gint64 run = stream->random ? 0 : stream->furthest - stream->config.run_start;
+    g_mutex_unlock(&stream->lock);
+    return run;
+}
+
+gboolean file_stream_is_over(FileStream *stream)
+{
+    return block_buffer_ended(stream->buffer);
 }
 
 guint file_stream_users(FileStream *stream)

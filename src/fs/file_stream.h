@@ -20,13 +20,17 @@ typedef struct {
     gint64 run_start; /* where the sequential run began that it goes on with; `offset` for a new one */
     gsize first;      /* bytes that the read wants that it is opened for */
     gboolean random;  /* nothing says that reading goes on here: end after the first window if no read follows */
+    gboolean ahead;   /* no read wants it yet: it takes only a session that is to spare, and gives up when it fails */
+    gsize window;     /* bytes that one that is `ahead` may hold */
+    gboolean whole;   /* it is ahead, and what was read stays in its window */
 
-    void (*ended)(gpointer data); /* called once on the stream's thread when it no longer uses the client */
+    /* called once on the stream's thread when it no longer uses the client */
+    void (*ended)(FileStream *stream, gpointer data);
     gpointer data;
 } FileStreamConfig;
 
-/* Starts the thread; a read of `first` bytes at the offset is under way then, as by file_stream_begin(). 0, or -EAGAIN
- * when there can't be one more thread (`ended` is not called then). */
+/* Starts the thread; unless it is `ahead`, a read of `first` bytes at the offset is under way then, as by
+ * file_stream_begin(). 0, or -EAGAIN when there can't be one more thread (`ended` is not called then). */
 int file_stream_open(const FileStreamConfig *config, const RemotePath *path, FileStream **ret);
 FileStream *file_stream_ref(FileStream *stream);
 void file_stream_unref(FileStream *stream);
@@ -49,6 +53,23 @@ gboolean file_stream_continues(FileStream *stream, gint64 offset, gint64 *ret_ru
 void file_stream_begin(FileStream *stream, gint64 offset, gsize size);
 gssize file_stream_read(FileStream *stream, const Bound *bound, void *bytes, gsize size, gint64 offset,
                         gboolean *ret_end);
+
+/* Another stream begins at `limit`, so this one ends there, or soon behind; G_MAXINT64: none does any more. */
+void file_stream_set_limit(FileStream *stream, gint64 limit);
+gint64 file_stream_limit(FileStream *stream);
+
+/* Where it begins, and the end of what it has fetched so far. */
+gint64 file_stream_offset(const FileStream *stream);
+gint64 file_stream_end(FileStream *stream);
+
+/* Bytes that were read in sequence up to here, by this stream and those that it goes on with. */
+gint64 file_stream_run(FileStream *stream);
+
+/* TRUE of one that is ahead while no read has come to it. */
+gboolean file_stream_is_ahead(FileStream *stream);
+
+/* TRUE when no more bytes come. */
+gboolean file_stream_is_over(FileStream *stream);
 
 /* Reads under way, and when the last one ended (µs, monotonic). */
 guint file_stream_users(FileStream *stream);

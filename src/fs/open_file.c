@@ -142,6 +142,7 @@ static int open_file_take_reader(OpenFile *file, BaseReader **ret)
         if (error < 0)
             return error;
         FileReaderConfig config = {
+            .shared = &files->readers,
             .streams = files->options->streams,
             .read_ahead = files->options->read_ahead,
             .retry = files->options->ftp->retry,

@@ -31,6 +31,7 @@ struct OpenFiles {
     UploadQueue *queue; /* likewise */
     gint ending;        /* atomic: what is in the queue is left to the next mount */
     gint hurried;       /* atomic; 1 by open_files_hurry(), 2 when it is to be at once */
+    FileReaderShared readers;
 
     GMutex lock;
     /* lock guards all below */

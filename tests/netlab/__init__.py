@@ -245,7 +245,8 @@ class Lab:
 
     @staticmethod
     def _address(namespace, device, *addresses, six=None):
-        namespace.ip("link set lo up", f"link set {device} up",
+        # The queue must hold what a window holds: a wire loses what it is told to lose, and nothing else.
+        namespace.ip("link set lo up", f"link set {device} txqueuelen 20000 up",
                      *(f"address add {address} dev {device}" for address in addresses))
         namespace.address = addresses[0].partition("/")[0]
         # A link without addresses of the link layer: nobody to ask whether an address is taken.

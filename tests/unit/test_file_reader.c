@@ -29,11 +29,16 @@ struct FtpClient {
     gint64 break_after; /* bytes after which a transfer breaks; 0: never */
     int fail;           /* -errno of every RETR */
     guint fail_first;   /* so many RETRs fail with -EIO before one works */
+    gint64 rate;        /* bytes a second that one transfer gets; 0: as fast as it goes */
+    gint64 first_wait;  /* µs before the first byte of the first one */
 
+    FileReaderShared shared;
     GMutex lock;
     GCond changed;
     guint sessions;     /* free ones */
+    guint spare;        /* that open_ahead can still log in */
     guint retrieves;    /* RETRs so far */
+    guint ahead;        /* of them, with FTP_PRIORITY_AHEAD that got a session */
     GPtrArray *running; /* FtpTransfer */
 };
 
@@ -124,6 +129,11 @@ static int client_take(FtpClient *client, const FtpCall *call, FtpTransfer *tran
     int error = 0;
     g_mutex_lock(&client->lock);
     client->retrieves++;
+    gboolean ahead = call->priority == FTP_PRIORITY_AHEAD;
+    if (ahead && client->sessions == 0)
+        error = -EBUSY;
+    else if (ahead)
+        client->ahead++;
     while (client->sessions == 0 && error == 0) {
         if (g_atomic_int_get(&transfer->cut)) {
             error = -ECANCELED;
@@ -146,6 +156,17 @@ static int client_take(FtpClient *client, const FtpCall *call, FtpTransfer *tran
     return error;
 }
 
+int ftp_client_open_ahead(FtpClient *client, const Bound *bound)
+{
+    g_mutex_lock(&client->lock);
+    gboolean may = client->spare > 0;
+    client->spare -= may ? 1 : 0;
+    client->sessions += may ? 1 : 0;
+    g_cond_broadcast(&client->changed);
+    g_mutex_unlock(&client->lock);
+    return may ? 0 : -EBUSY;
+}
+
 static void client_give(FtpClient *client, FtpTransfer *transfer)
 {
     g_mutex_lock(&client->lock);
@@ -159,6 +180,8 @@ static int client_send(FtpClient *client, const FtpCall *call, gint64 offset, Ft
                        gpointer data, FtpRetrieved *ret)
 {
     g_autofree guint8 *chunk = g_malloc(CHUNK);
+    if (client->first_wait > 0 && ret->bytes == 0 && offset == 0)
+        g_usleep((gulong)client->first_wait);
     while (offset < client->length) {
         if (g_atomic_int_get(&transfer->cut))
             return 0;
@@ -166,6 +189,8 @@ static int client_send(FtpClient *client, const FtpCall *call, gint64 offset, Ft
             return -EINTR;
         if (client->break_after > 0 && ret->bytes >= client->break_after)
             return -ECONNRESET;
+        if (client->rate > 0)
+            g_usleep((gulong)((gint64)CHUNK * G_USEC_PER_SEC / client->rate));
         gsize n = MIN((gint64)CHUNK, client->length - offset);
         for (gsize i = 0; i < n; i++)
             chunk[i] = pattern(offset + (gint64)i);
@@ -211,10 +236,28 @@ int ftp_client_stat(FtpClient *client, const FtpCall *call, const RemotePath *pa
 
 /* ---- Helpers ---- */
 
+/* A file on a long, slow wire, and a reader with small segments. */
+static FtpClient *client_new_far(gint64 length, guint sessions, guint spare)
+{
+    FtpClient *client = client_new(length, sessions);
+    client->spare = spare;
+    client->first_wait = G_USEC_PER_SEC / 4;
+    client->rate = 16 * MIB;
+    return client;
+}
+
+static FileReader *reader_new_small(FtpClient *client)
+{
+    g_autoptr(RemotePath) path = NULL;
+    FileReaderConfig config = {.shared = &client->shared, .streams = 4, .read_ahead = MIB / 2, .retry = WAIT_SECONDS};
+    g_assert_cmpint(remote_path_new("/", "file", &path), ==, 0);
+    return file_reader_new(client, path, client->length, &config);
+}
+
 static FileReader *reader_new(FtpClient *client, gint64 size, guint retry)
 {
     g_autoptr(RemotePath) path = NULL;
-    FileReaderConfig config = {.streams = 4, .read_ahead = 8 * MIB, .retry = retry};
+    FileReaderConfig config = {.shared = &client->shared, .streams = 4, .read_ahead = 8 * MIB, .retry = retry};
     g_assert_cmpint(remote_path_new("/", "file", &path), ==, 0);
     return file_reader_new(client, path, size, &config);
 }
@@ -389,6 +432,83 @@ static void test_parallel(gconstpointer data)
         g_thread_join(threads[i]);
 }
 
+/* A large file that comes slowly is fetched by several streams. */
+static void test_segments(void)
+{
+    g_autoptr(FtpClient) client = client_new_far(12 * MIB + 77, 1, 3);
+    g_autoptr(FileReader) reader = reader_new_small(client);
+    read_all(reader, 0, client->length, 128 * 1024);
+    g_assert_cmpuint(client->ahead, >=, 3);
+    g_assert_cmpint(read_at(reader, client->length, 10), ==, 0);
+}
+
+/* Each of them breaks again and again. */
+static void test_segments_break(void)
+{
+    g_autoptr(FtpClient) client = client_new_far(6 * MIB, 4, 0);
+    client->break_after = 700 * 1000;
+    g_autoptr(FileReader) reader = reader_new_small(client);
+    read_all(reader, 0, client->length, 100 * 1000);
+    g_assert_cmpuint(client->ahead, >=, 1);
+}
+
+/* No session is to spare: one stream does it, and is not cut where another was to begin. */
+static void test_segments_refused(void)
+{
+    g_autoptr(FtpClient) client = client_new_far(6 * MIB, 1, 0);
+    g_autoptr(FileReader) reader = reader_new_small(client);
+    read_all(reader, 0, client->length, 128 * 1024);
+    g_assert_cmpuint(client->ahead, ==, 0);
+}
+
+static gpointer read_slow_file(gpointer data)
+{
+    read_all(data, 0, 6 * MIB, 128 * 1024);
+    return NULL;
+}
+
+/* Two files at once, whose streams ahead take the sessions that the other one wants. */
+static void test_segments_wanted(gconstpointer data)
+{
+    g_autoptr(FtpClient) client = client_new_far(6 * MIB, GPOINTER_TO_UINT(data), 0);
+    g_autoptr(FileReader) one = reader_new_small(client);
+    g_autoptr(FileReader) other = reader_new_small(client);
+    GThread *threads[] = {g_thread_new("one", read_slow_file, one), g_thread_new("other", read_slow_file, other),
+                          g_thread_new("elsewhere", read_here_and_there, other)};
+    for (guint i = 0; i < G_N_ELEMENTS(threads); i++)
+        g_thread_join(threads[i]);
+}
+
+/* Reading that stops, and is freed, in the middle of the segments. */
+static void test_segments_left(void)
+{
+    g_autoptr(FtpClient) client = client_new_far(12 * MIB, 4, 0);
+    g_autoptr(FileReader) reader = reader_new_small(client);
+    read_all(reader, 0, 2 * MIB, 128 * 1024);
+    g_assert_cmpint(read_at(reader, 9 * MIB, 100), ==, 100);
+    g_assert_cmpint(read_at(reader, 0, 100), ==, 100);
+}
+
+/* A small file in which somebody reads here and there. */
+static void test_whole(void)
+{
+    g_autoptr(FtpClient) client = client_new(3 * MIB, 4);
+    g_autoptr(FileReader) reader = reader_new(client, client->length, 60);
+    g_assert_cmpint(read_at(reader, 2 * MIB, 100), ==, 100);
+    g_assert_cmpint(read_at(reader, MIB, 100), ==, 100);
+    for (int i = 0; i < 100; i++)
+        g_assert_cmpint(read_at(reader, g_test_rand_int_range(0, 3 * MIB - 5000), 5000), ==, 5000);
+    g_assert_cmpuint(client->ahead, ==, 1);
+    for (int i = 0; i < 100 && client->retrieves > 0; i++) { /* once it is all here, nothing is asked for */
+        guint before = client->retrieves;
+        for (int k = 0; k < 20; k++)
+            g_assert_cmpint(read_at(reader, g_test_rand_int_range(0, 3 * MIB - 5000), 5000), ==, 5000);
+        if (client->retrieves == before)
+            return;
+    }
+    g_error("the whole file was never there");
+}
+
 /* Freed while its stream is full and waits. */
 static void test_free(void)
 {
@@ -432,6 +552,13 @@ int main(int argc, char **argv)
     g_test_add_data_func("/file_reader/parallel/1", GUINT_TO_POINTER(1), test_parallel);
     g_test_add_data_func("/file_reader/parallel/2", GUINT_TO_POINTER(2), test_parallel);
     g_test_add_data_func("/file_reader/parallel/6", GUINT_TO_POINTER(6), test_parallel);
+    g_test_add_func("/file_reader/segments", test_segments);
+    g_test_add_func("/file_reader/segments/break", test_segments_break);
+    g_test_add_func("/file_reader/segments/refused", test_segments_refused);
+    g_test_add_data_func("/file_reader/segments/wanted/1", GUINT_TO_POINTER(1), test_segments_wanted);
+    g_test_add_data_func("/file_reader/segments/wanted/3", GUINT_TO_POINTER(3), test_segments_wanted);
+    g_test_add_func("/file_reader/segments/left", test_segments_left);
+    g_test_add_func("/file_reader/whole", test_whole);
     g_test_add_func("/file_reader/free", test_free);
     g_test_add_func("/file_reader/interrupted", test_interrupted);
     return g_test_run();
