@@ -38,7 +38,7 @@ def test_smoke(tmp_path):
     assert "failed" not in done.stdout and "hung" not in done.stdout, repr(done)
     text = page.read_text()
     assert all(line in text for line in lines)
-    assert "Machine: " in text
+    assert "- machine: " in text
 
 
 def test_a_broken_peer_is_told_and_the_others_are_measured(tmp_path):
