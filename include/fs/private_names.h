@@ -28,6 +28,9 @@ char *private_names_make(PrivateNames *names, const char *path, const char *asid
 /* libfuse's name for an open file that was removed is in use. */
 void private_names_hide(PrivateNames *names, const char *path);
 
+/* It has another path now: a directory above it was renamed. */
+void private_names_move(PrivateNames *names, const char *from, const char *to);
+
 void private_names_done(PrivateNames *names, const char *path);
 
 /* TRUE for names (without directory) that look like one of ftpfs's, whoever made it: nobody may make one. */

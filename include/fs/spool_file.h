@@ -34,6 +34,10 @@ gboolean spool_file_missing(const SpoolFile *spool, gint64 offset, gint64 size, 
 /* Bytes of the base that were fetched: fill what is missing in their range, never over what was written. */
 int spool_file_fill(SpoolFile *spool, const void *bytes, gsize size, gint64 offset);
 
+/* The first `size` bytes are the base's from now on, and their space is given back: as if they had not been written.
+ * Only when nothing of the base behind them is wanted. Not of a sealed one. */
+int spool_file_release(SpoolFile *spool, gint64 size);
+
 /* As pread(2), of ranges that are not missing; short at the end of the file. */
 gssize spool_file_read(SpoolFile *spool, void *bytes, gsize size, gint64 offset);
 

@@ -132,12 +132,13 @@ typedef gssize (*FtpSourceFunc)(void *bytes, gsize size, gint64 offset, gpointer
 
 typedef enum { FTP_STORE_WHOLE /* STOR */, FTP_STORE_APPEND /* APPE */ } FtpStore;
 
-/* Uploads and waits for the server's 226. FTP_STORE_WHOLE is begun anew when the connection breaks, while `retry`
- * lasts; FTP_STORE_APPEND is not: -EIO then, and the caller looks at the size. `size` in bytes, or -1 when the end
- * comes when the source says so. -EINVAL for a path with a control character, which libcurl does not take for an
- * upload: store it under another name and rename it. */
+/* Uploads and waits for the server's 226. `transfer` (may be NULL) tells when the session is wanted; it can't be cut.
+ * FTP_STORE_WHOLE is begun anew when the connection breaks, while `retry` lasts; FTP_STORE_APPEND is not: -EIO then,
+ * and the caller looks at the size. `size` in bytes, or -1 when the end comes when the source says so. -EINVAL for a
+ * path with a control character, which libcurl does not take for an upload: store it under another name and rename it.
+ */
 int ftp_client_store(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpStore how, gint64 size,
-                     FtpSourceFunc source, gpointer data);
+                     FtpTransfer *transfer, FtpSourceFunc source, gpointer data);
 
 /* ---- For --status and --check ---- */
 

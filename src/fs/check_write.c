@@ -64,7 +64,7 @@ static int store(const WriteTest *test, const RemotePath *path, char letter)
     Bound bound = bound_of(test);
     FtpCall call = call_of(&bound);
 
-    return ftp_client_store(test->client, &call, path, FTP_STORE_WHOLE, CONTENT_SIZE, give_content, &letter);
+    return ftp_client_store(test->client, &call, path, FTP_STORE_WHOLE, CONTENT_SIZE, NULL, give_content, &letter);
 }
 
 typedef struct {

@@ -2,7 +2,9 @@
 /*
  * How a file gets to the server
  *
- * First what only the server has of it is fetched, so that the spool holds the whole. Then:
+ * What was sent while the file was written has only to take its place (upload_ahead.c). A file that has only grown at
+ * its end is appended to (upload_append.c). For all others what only the server has is fetched first, so that the spool
+ * holds the whole. Then:
  *   - A name that the server does not have is stored directly (STOR); what a failure leaves there is deleted.
  *   - A file that is there already is stored under a private name beside it, given the old one's mode, and renamed over
  *     it, so that nobody sees an empty or half a file, and a failure leaves the old one as it was. Where the server
@@ -16,10 +18,14 @@
  */
 #include "file_upload.h"
 
+#include "upload_ahead.h"
+#include "upload_append.h"
+
 #include <errno.h>
 #include <string.h>
 
-#define CLEANUP_SECONDS 5.0 /* for deleting what a failed upload left */
+#define FORGET_FROM     ((gint64)1 << 20) /* bytes from which the spool does not keep what the server has */
+#define CLEANUP_SECONDS 5.0               /* for deleting what a failed upload left */
 
 typedef struct {
     OpenFile *file;
@@ -60,14 +66,14 @@ static int upload_store(Upload *upload, const Bound *bound, const char *path)
     if (error < 0)
         return error;
     FtpCall call = {.bound = bound, .priority = FTP_PRIORITY_TRANSFER};
-    return ftp_client_store(client, &call, remote, FTP_STORE_WHOLE, upload->size, upload_source, upload);
+    return ftp_client_store(client, &call, remote, FTP_STORE_WHOLE, upload->size, NULL, upload_source, upload);
 }
 
 /* Deletes what a failed upload left at `path`; nobody waits long for it, and an interruption does not keep it. FALSE
  * when it may still be there. */
-static gboolean upload_delete(Upload *upload, const char *path)
+gboolean file_upload_delete(OpenFiles *files, const char *path)
 {
-    FtpClient *client = upload->file->files->client;
+    FtpClient *client = files->client;
     g_autoptr(RemotePath) remote = NULL;
     FtpClientState state;
     ftp_client_state(client, &state);
@@ -95,7 +101,7 @@ static int upload_direct(Upload *upload, const Bound *bound)
         open_file_will_change_in_place(upload->file); /* what can't be written down can't be helped */
     int error = upload_store(upload, bound, upload->path);
     if (error < 0 && !upload->on_server && !is_refused(error))
-        upload_delete(upload, upload->path);
+        file_upload_delete(upload->file->files, upload->path);
     return error;
 }
 
@@ -111,10 +117,9 @@ static void upload_keep_mode(Upload *upload, const Bound *bound, const char *pri
         g_info("the mode of %s could not be kept: %s", upload->path, g_strerror(-error));
 }
 
-/* Whether the server has all of it, before it replaces what was there: some say 226 and have less. -EIO: it has not. */
-static int upload_check(Upload *upload, const Bound *bound, const char *private_path)
+int file_upload_check(OpenFiles *files, const Bound *bound, const char *private_path, gint64 size)
 {
-    FtpClient *client = upload->file->files->client;
+    FtpClient *client = files->client;
     g_autoptr(RemotePath) remote = NULL;
     FtpAttr attr = {0};
     int error = ftp_client_path(client, private_path, &remote);
@@ -126,9 +131,31 @@ static int upload_check(Upload *upload, const Bound *bound, const char *private_
         error = ftp_client_size_and_time(client, &call, remote, &attr);
     if (error == -EOPNOTSUPP || error == -EREMOTEIO || error == -EACCES)
         return 0; /* it does not tell; the rename will show whether anything is there */
-    if (error == -ENOENT || (error == 0 && (attr.has & FTP_HAS_SIZE) && attr.size != upload->size))
+    if (error == -ENOENT || (error == 0 && (attr.has & FTP_HAS_SIZE) && attr.size != size))
         return -EIO;
     return error;
+}
+
+static int upload_store_checked(Upload *upload, const Bound *bound, const char *private_path)
+{
+    int error = upload_store(upload, bound, private_path);
+    return error == 0 ? file_upload_check(upload->file->files, bound, private_path, upload->size) : error;
+}
+
+/* All of it is at `private_path`: it takes the file's place. */
+static int upload_move(Upload *upload, const Bound *bound, const char *private_path)
+{
+    if (upload->on_server)
+        upload_keep_mode(upload, bound, private_path);
+    return tree_move_into_place(upload->file->files->tree, bound, private_path, upload->path);
+}
+
+/* A private name is not needed any more: it has another name now (`moved`), or is to be deleted. */
+static void upload_private_done(Upload *upload, const char *private_path, gboolean moved)
+{
+    OpenFiles *files = upload->file->files;
+    if (moved || file_upload_delete(files, private_path))
+        private_names_done(tree_names(files->tree), private_path);
 }
 
 /* *ret_refused: the server does not let it be done this way. */
@@ -136,23 +163,36 @@ static int upload_atomic(Upload *upload, const Bound *bound, gboolean *ret_refus
 {
     PrivateNames *names = tree_names(upload->file->files->tree);
     g_autofree char *private_path = private_names_make(names, upload->path, NULL);
-    int error = upload_store(upload, bound, private_path);
-    int whole = error == 0 ? upload_check(upload, bound, private_path) : 0;
-    if (whole == -EIO) { /* once more */
-        error = upload_store(upload, bound, private_path);
-        whole = error == 0 ? upload_check(upload, bound, private_path) : 0;
-    }
+    int error = upload_store_checked(upload, bound, private_path);
+    if (error == -EIO) /* once more */
+        error = upload_store_checked(upload, bound, private_path);
     if (error == 0)
-        error = whole;
-    if (error == 0) {
-        if (upload->on_server)
-            upload_keep_mode(upload, bound, private_path);
-        error = tree_move_into_place(upload->file->files->tree, bound, private_path, upload->path);
-    }
+        error = upload_move(upload, bound, private_path);
     *ret_refused = is_refused(error);
-    if (error == 0 || upload_delete(upload, private_path))
-        private_names_done(names, private_path);
+    upload_private_done(upload, private_path, error == 0);
     return error;
+}
+
+/* What was sent while the file was written. -EAGAIN: it is to be sent the usual way. */
+static int upload_ahead(Upload *upload, const Bound *bound, gboolean *ret_refused)
+{
+    OpenFile *file = upload->file;
+    g_autofree char *private_path = NULL;
+    int error = upload_ahead_finish(file, upload->spool, bound, upload->size, &private_path);
+    if (error < 0)
+        return error;
+    error = file_upload_check(file->files, bound, private_path, upload->size);
+    if (error == 0)
+        error = upload_move(upload, bound, private_path);
+    *ret_refused = is_refused(error);
+    g_mutex_lock(&file->lock);
+    gboolean is_base = file->base_path && g_str_equal(file->base_path, private_path);
+    if (is_base && error == 0)
+        g_clear_pointer(&file->base_path, g_free);
+    g_mutex_unlock(&file->lock);
+    if (error == 0 || !is_base)
+        upload_private_done(upload, private_path, error == 0);
+    return error == -EIO || *ret_refused ? -EAGAIN : error;
 }
 
 /* A name that can't be stored to (ftp_client_store()), but renamed to. */
@@ -164,19 +204,42 @@ static gboolean has_control(const char *path)
     return FALSE;
 }
 
+/* Fetches what only the server has. */
+static int upload_complete(Upload *upload, const Bound *bound)
+{
+    OpenFile *file = upload->file;
+    int error = open_file_fetch(file, upload->spool, bound, 0, upload->size);
+    if (error < 0)
+        return error;
+    /* the spool has it all: the streams' sessions are free for the upload */
+    g_mutex_lock(&file->lock);
+    BaseReader *reader = g_steal_pointer(&file->reader);
+    g_mutex_unlock(&file->lock);
+    base_reader_unref(reader);
+    return 0;
+}
+
 static int upload_send(Upload *upload, const Bound *bound)
 {
     UploadMethod method = upload->file->files->options->upload;
+    gboolean refused = FALSE;
+    int error = upload_ahead(upload, bound, &refused);
+    if (error == -EAGAIN && !refused)
+        error = upload_append(upload->file, upload->spool, bound, upload->path, upload->size);
+    if (error != -EAGAIN)
+        return error;
+    error = upload_complete(upload, bound);
+    if (error < 0)
+        return error;
     if (method == UPLOAD_DIRECT || (method == UPLOAD_AUTO && !upload->on_server && !has_control(upload->path)))
         return upload_direct(upload, bound);
-
-    gboolean refused = FALSE;
-    int error = upload_atomic(upload, bound, &refused);
+    if (!refused)
+        error = upload_atomic(upload, bound, &refused);
     if (refused && method == UPLOAD_AUTO) {
         g_info("%s can't be replaced by a rename; it is written in place", upload->path);
         error = upload_direct(upload, bound);
     }
-    return error;
+    return refused && error == 0 && method == UPLOAD_ATOMIC ? -EACCES : error;
 }
 
 /* ---- After it ---- */
@@ -274,6 +337,8 @@ static gboolean upload_end(Upload *upload)
     OpenFile *file = upload->file;
     OpenFiles *files = file->files;
     FtpAttr attr;
+    BaseReader *reader = NULL;
+    g_autofree char *base_path = NULL;
     gboolean known = dir_cache_lookup(tree_cache(files->tree), upload->path, -1, &attr, NULL, NULL) == 0;
 
     g_mutex_lock(&files->lock);
@@ -284,20 +349,34 @@ static gboolean upload_end(Upload *upload)
         g_mutex_unlock(&files->lock);
         return FALSE;
     }
+    /* What comes next of a large file, or of one that was appended to, is an append to what the server has now. */
+    gboolean forget = files->options->write == WRITE_SYNC && file->spool == upload->spool &&
+                      (upload->size >= FORGET_FROM || upload_append_fits(file, upload->spool));
     if (known)
         file->attr = attr;
     file->attr.size = upload->size;
     file->attr.has |= FTP_HAS_SIZE;
     attr = file->attr;
     open_file_set_base(file, &attr);
+    if (file->released > 0 && file->spool == upload->spool) { /* the file itself is the base now */
+        reader = g_steal_pointer(&file->reader);
+        base_path = g_steal_pointer(&file->base_path);
+        file->released = 0;
+        forget = TRUE;
+    }
     gboolean same = file->changes == upload->changes;
     if (same) {
         file->dirty = FALSE;
+        BaseReader *old = forget ? open_file_replace_base(file, &attr) : NULL;
+        reader = old ? old : reader;
         kernel_pages_uploaded(files->pages, file->path, &file->attr);
     }
     open_file_live_attr(file, &attr);
     g_mutex_unlock(&file->lock);
     g_mutex_unlock(&files->lock);
+    base_reader_unref(reader);
+    if (base_path)
+        upload_private_done(upload, base_path, FALSE);
     if (!same)
         dir_cache_put(tree_cache(files->tree), upload->path, &attr, NULL, TRUE);
     return TRUE;
@@ -314,15 +393,7 @@ int file_upload(OpenFile *file, const Bound *bound)
     if (!unsent)
         return 0;
 
-    int error = open_file_fetch(file, spool, bound, 0, upload.size);
-    if (error == 0) {
-        /* the spool has it all: the streams' sessions are free for the upload */
-        g_mutex_lock(&file->lock);
-        BaseReader *reader = g_steal_pointer(&file->reader);
-        g_mutex_unlock(&file->lock);
-        base_reader_unref(reader);
-        error = upload_run(&upload, bound);
-    }
+    int error = upload_run(&upload, bound);
     if (error < 0)
         return error;
     do

@@ -2,12 +2,15 @@
 /* One open file: reading, writing, truncating, and the end of a handle. The table of them is in open_files.c. */
 #include "file_upload.h"
 #include "open_file_private.h"
+#include "upload_ahead.h"
+#include "upload_append.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
-#define FETCH_PIECE ((gint64)256 * 1024)
+#define FETCH_PIECE  ((gint64)256 * 1024)
+#define KEEP_SECONDS 60 /* for fetching what the spool lacks of a file that is to be kept */
 
 struct BaseReader {
     gint refs;              /* atomic */
@@ -126,7 +129,8 @@ void open_file_set_path(OpenFile *file, const char *path)
     g_free(file->path);
     file->path = g_strdup(path);
     g_autoptr(RemotePath) remote = NULL;
-    if (file->reader && file->reader->reader && ftp_client_path(file->files->client, path, &remote) == 0)
+    if (file->reader && file->reader->reader && !file->base_path &&
+        ftp_client_path(file->files->client, path, &remote) == 0)
         file_reader_set_path(file->reader->reader, remote);
 }
 
@@ -138,9 +142,10 @@ static int open_file_take_reader(OpenFile *file, BaseReader **ret)
     OpenFiles *files = file->files;
     if (!file->reader) {
         g_autoptr(RemotePath) remote = NULL;
-        int error = ftp_client_path(files->client, file->path, &remote);
+        int error = ftp_client_path(files->client, file->base_path ? file->base_path : file->path, &remote);
         if (error < 0)
             return error;
+        gint64 size = file->base_path ? file->released : file->attr.has & FTP_HAS_SIZE ? file->attr.size : -1;
         FileReaderConfig config = {
             .shared = &files->readers,
             .streams = files->options->streams,
@@ -149,8 +154,7 @@ static int open_file_take_reader(OpenFile *file, BaseReader **ret)
         };
         file->reader = g_new0(BaseReader, 1);
         file->reader->refs = 1;
-        file->reader->reader =
-            file_reader_new(files->client, remote, file->attr.has & FTP_HAS_SIZE ? file->attr.size : -1, &config);
+        file->reader->reader = file_reader_new(files->client, remote, size, &config);
     }
     *ret = base_reader_ref(file->reader);
     return 0;
@@ -277,9 +281,12 @@ static int open_file_need_spool(OpenFile *file, gboolean empty)
 /* Counts the file as one of `size` bytes in the spool. With the lock held. */
 static int open_file_reserve(OpenFile *file, gint64 size)
 {
-    int error = spool_reserve(file->files->spool, size - file->reserved);
+    gint64 here = MAX(0, size - file->released);
+    if (upload_append_fits(file, file->spool))
+        here -= spool_file_base_size(file->spool); /* which need not be here */
+    int error = spool_reserve(file->files->spool, here - file->reserved);
     if (error == 0)
-        file->reserved = size;
+        file->reserved = here;
     return error;
 }
 
@@ -299,36 +306,64 @@ int open_file_start_empty(OpenFile *file)
     return error;
 }
 
-static int open_file_write_once(OpenFile *file, const void *bytes, gsize size, gint64 offset, gboolean append)
+/* With the lock held. *offset is moved to the end when `append`. */
+static int open_file_write_locked(OpenFile *file, const void *bytes, gsize size, gint64 *offset, gboolean append)
 {
-    g_mutex_lock(&file->lock);
     int error = open_file_need_spool(file, FALSE);
-    if (error == 0) {
-        gint64 now = spool_file_size(file->spool);
-        if (append)
-            offset = now;
-        if (offset < 0 || size > (gsize)(G_MAXINT64 - offset))
-            error = -EFBIG;
-        else
-            error = open_file_reserve(file, MAX(now, offset + (gint64)size));
-    }
+    if (error < 0)
+        return error;
+    gint64 now = spool_file_size(file->spool);
+    if (append)
+        *offset = now;
+    if (*offset < 0 || size > (gsize)(G_MAXINT64 - *offset))
+        return -EFBIG;
+    error = open_file_reserve(file, MAX(now, *offset + (gint64)size));
     if (error == 0 && size > 0)
-        error = open_file_own_spool(file, offset);
+        error = open_file_own_spool(file, *offset);
     if (error == 0)
-        error = spool_file_write(file->spool, bytes, size, offset);
+        error = spool_file_write(file->spool, bytes, size, *offset);
     if (error == 0 && size > 0)
         open_file_touch(file);
-    g_mutex_unlock(&file->lock);
     return error;
+}
+
+/* The spool is full. 0 when there is room again, -ENOSPC when nothing of this file can be done without. */
+static int open_file_make_room(OpenFile *file, const Bound *bound)
+{
+    g_mutex_lock(&file->lock);
+    gboolean appends = file->dirty && file->spool && upload_append_fits(file, file->spool) &&
+                       spool_file_size(file->spool) > spool_file_base_size(file->spool);
+    g_mutex_unlock(&file->lock);
+    if (file->files->options->write != WRITE_SYNC)
+        return open_files_back_wait_for_room(file->files, bound) ? 0 : -ENOSPC;
+    if (!appends)
+        return upload_ahead_make_room(file, bound);
+    int error = open_file_flush(file, bound);
+    g_mutex_lock(&file->lock);
+    gboolean made = !file->dirty && !file->spool;
+    g_mutex_unlock(&file->lock);
+    return error < 0 ? error : made ? 0 : -ENOSPC;
 }
 
 gssize open_file_write(OpenFile *file, const Bound *bound, const void *bytes, gsize size, gint64 offset,
                        gboolean append)
 {
-    int error = open_file_write_once(file, bytes, size, offset, append);
-    while (error == -ENOSPC && open_files_back_wait_for_room(file->files, bound))
-        error = open_file_write_once(file, bytes, size, offset, append);
-    return error < 0 ? error : (gssize)size;
+    while (TRUE) {
+        UploadAhead *ahead = NULL;
+        g_mutex_lock(&file->lock);
+        int error = open_file_write_locked(file, bytes, size, &offset, append);
+        if (error == 0 && size > 0)
+            ahead = upload_ahead_changed(file, offset);
+        g_mutex_unlock(&file->lock);
+        if (ahead)
+            upload_ahead_go(file, ahead);
+        if (error == -ENOSPC) {
+            error = open_file_make_room(file, bound);
+            if (error == 0)
+                continue;
+        }
+        return error < 0 ? error : (gssize)size;
+    }
 }
 
 int open_file_truncate(OpenFile *file, const Bound *bound, gint64 size)
@@ -336,6 +371,7 @@ int open_file_truncate(OpenFile *file, const Bound *bound, gint64 size)
     if (size < 0)
         return -EINVAL;
     int error = 0;
+    UploadAhead *ahead = NULL;
     g_mutex_lock(&file->lock);
     gboolean same =
         file->spool ? spool_file_size(file->spool) == size : (file->attr.has & FTP_HAS_SIZE) && file->attr.size == size;
@@ -347,10 +383,14 @@ int open_file_truncate(OpenFile *file, const Bound *bound, gint64 size)
             error = open_file_own_spool(file, size);
         if (error == 0)
             error = spool_file_truncate(file->spool, size);
-        if (error == 0)
+        if (error == 0) {
             open_file_touch(file);
+            ahead = upload_ahead_changed(file, size);
+        }
     }
     g_mutex_unlock(&file->lock);
+    if (ahead)
+        upload_ahead_go(file, ahead);
     return error;
 }
 
@@ -385,6 +425,14 @@ int open_file_keep(OpenFile *file, int reason)
 {
     OpenFiles *files = file->files;
     g_autofree char *kept = NULL;
+    Bound patience = bound_seconds(KEEP_SECONDS);
+    FtpClientState state;
+    ftp_client_state(files->client, &state);
+    g_mutex_lock(&file->lock);
+    gboolean fetch = file->base_path && !state.away; /* what the spool has forgotten is ours, and nobody else's */
+    g_mutex_unlock(&file->lock);
+    if (fetch)
+        open_file_fetch(file, NULL, &patience, 0, G_MAXINT64);
     g_mutex_lock(&file->lock);
     g_autofree char *path = g_strdup(file->path);
     gboolean on_server = file->on_server;
@@ -453,5 +501,7 @@ void open_file_release(OpenFile *file, int flags)
         open_file_keep(file, error < 0 ? error : -EIO);
     else if (last && never_sent)
         dir_cache_remove(tree_cache(files->tree), path);
+    if (last)
+        upload_ahead_forget(file);
     open_file_unref(file);
 }

@@ -20,6 +20,8 @@
 /* A FileReader with a reference count: a read that is under way holds it while the file gets another one. */
 typedef struct BaseReader BaseReader;
 
+typedef struct UploadAhead UploadAhead;
+
 struct OpenFiles {
     const Options *options;
     FtpClient *client;
@@ -32,14 +34,17 @@ struct OpenFiles {
     gint ending;        /* atomic: what is in the queue is left to the next mount */
     gint hurried;       /* atomic; 1 by open_files_hurry(), 2 when it is to be at once */
     FileReaderShared readers;
+    gint append_refused; /* atomic: the server does not let files be appended to */
 
     GMutex lock;
+    GCond ahead_ended; /* one of ahead_threads */
     /* lock guards all below */
     GHashTable *by_path; /* OpenFile.path → OpenFile, not owned: an OpenFile is there while it has handles and a name */
     GHashTable *all;     /* set of OpenFile, not owned: all that there are */
     KernelPages *pages;
     guint pending;           /* files that the queue has */
     guint large, large_most; /* of them, large ones that are being sent */
+    guint ahead_threads;     /* uploads of files that are still written */
 };
 
 struct OpenFile {
@@ -48,7 +53,7 @@ struct OpenFile {
     guint handles; /* OpenFiles.lock; each holds a reference */
 
     GMutex lock;
-    GCond changed; /* the claim was given back */
+    GCond changed; /* the claim was given back; something happened that an upload waits for */
     /* lock guards all below; `path` is written with both locks held */
     char *path;
     FtpAttr attr;       /* what the server told last */
@@ -56,6 +61,9 @@ struct OpenFile {
     BaseReader *reader; /* of the file on the server; NULL until it is needed */
     SpoolFile *spool;   /* NULL until something is written */
     gint64 reserved;    /* bytes counted in the Spool */
+    UploadAhead *ahead; /* the upload while it is being written, or NULL */
+    gint64 released;    /* bytes at its front that the spool has forgotten: they are at base_path */
+    char *base_path;    /* a private name of ours, which holds the base; or NULL: the file itself does */
     gboolean claimed;   /* somebody uploads, renames or removes it */
     gboolean on_server; /* the server has a file of this name */
     gboolean dirty;     /* the server has not seen all changes */

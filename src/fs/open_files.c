@@ -8,6 +8,7 @@
 #include "file_same.h"
 #include "open_file_private.h"
 #include "open_small.h"
+#include "upload_ahead.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,7 @@ OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree,
     if (!options->read_only)
         private_names_open(tree_names(tree), spool_directory(files->spool), source);
     g_mutex_init(&files->lock);
+    g_cond_init(&files->ahead_ended);
     files->by_path = g_hash_table_new(g_str_hash, g_str_equal);
     files->all = g_hash_table_new(NULL, NULL);
     files->pages = kernel_pages_new(PAGES_MOST);
@@ -59,12 +61,14 @@ void open_files_free(OpenFiles *files)
     if (!g_atomic_int_get(&files->ending))
         open_files_finish(files);
     open_files_back_free(files);
+    upload_ahead_wait_all(files);
     g_hash_table_unref(files->all);
     g_hash_table_unref(files->by_path);
     kernel_pages_free(files->pages);
     file_ahead_free(files->ahead);
     spool_free(files->spool);
     g_mutex_clear(&files->lock);
+    g_cond_clear(&files->ahead_ended);
     g_free(files);
 }
 
@@ -473,6 +477,7 @@ static void open_files_move(OpenFiles *files, const char *from, const char *to, 
             g_autofree char *path = g_strconcat(to, file->path + strlen(from), NULL);
             g_hash_table_remove(files->by_path, file->path);
             open_file_set_path(file, path);
+            upload_ahead_moved(file, from, to);
             g_hash_table_insert(files->by_path, file->path, file);
         }
         g_mutex_unlock(&file->lock);
@@ -489,8 +494,10 @@ static void open_files_move(OpenFiles *files, const char *from, const char *to, 
         g_mutex_lock(&file->lock);
         gboolean gone = file->gone;
         g_mutex_unlock(&file->lock);
-        if (gone)
+        if (gone) {
             open_file_forget(file);
+            upload_ahead_forget(file);
+        }
     }
 }
 
@@ -654,6 +661,7 @@ static int open_files_unlink_open(OpenFiles *files, const Bound *bound, OpenFile
         g_mutex_unlock(&file->lock);
         g_mutex_unlock(&files->lock);
         open_file_forget(file);
+        upload_ahead_forget(file);
     }
     open_file_unclaim(file);
     return error;

@@ -256,6 +256,19 @@ void private_names_hide(PrivateNames *names, const char *path)
     g_mutex_unlock(&names->lock);
 }
 
+void private_names_move(PrivateNames *names, const char *from, const char *to)
+{
+    g_mutex_lock(&names->lock);
+    char *aside_of = g_strdup(g_hash_table_lookup(names->in_use, from));
+    if (aside_of) {
+        record_add(names, to, aside_of);
+        g_hash_table_replace(names->in_use, g_strdup(to), aside_of);
+        g_hash_table_remove(names->in_use, from);
+        record_remove(names, from);
+    }
+    g_mutex_unlock(&names->lock);
+}
+
 void private_names_done(PrivateNames *names, const char *path)
 {
     g_mutex_lock(&names->lock);

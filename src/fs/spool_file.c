@@ -191,6 +191,20 @@ int spool_file_fill(SpoolFile *spool, const void *bytes, gsize size, gint64 offs
     return 0;
 }
 
+int spool_file_release(SpoolFile *spool, gint64 size)
+{
+    if (size > spool->size || size < spool->base_size)
+        return -EINVAL;
+    int error = spool_file_wake(spool);
+    if (error < 0)
+        return error;
+    if (fallocate(spool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size) < 0)
+        return -errno;
+    range_set_remove(spool->held, 0, size);
+    spool->base_size = size;
+    return 0;
+}
+
 gssize spool_file_read(SpoolFile *spool, void *bytes, gsize size, gint64 offset)
 {
     if (offset >= spool->size)

@@ -57,9 +57,9 @@ static int run_store(FtpSession *session, FtpWork *base)
 }
 
 int ftp_client_store(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpStore how, gint64 size,
-                     FtpSourceFunc source, gpointer data)
+                     FtpTransfer *transfer, FtpSourceFunc source, gpointer data)
 {
-    StoreWork work = {.work = {.func = run_store, .type = 'I'},
+    StoreWork work = {.work = {.func = run_store, .type = 'I', .transfer = transfer},
                       .path = path,
                       .how = how,
                       .size = size,
