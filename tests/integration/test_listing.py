@@ -5,9 +5,11 @@ believed, else LIST. What is asked for is seen in the server's log.
 
 import errno
 import os
+import shutil
 
 import pytest
 
+from conftest import shared_server, target_named
 from servers.scripted import close, endless, half_reply, raw, reply
 from test_hostile import assert_alive, errno_of, scripted  # noqa: F401
 
@@ -43,6 +45,22 @@ def fill(directory):
 
 def names(path):
     return sorted(os.listdir(path))
+
+
+@pytest.fixture(params=["vsftpd", "vsftpd-tls"])
+def stat_server(request):
+    return shared_server(target_named(request.param))
+
+
+@pytest.fixture
+def large(stat_server, request):
+    """A directory that is too large for STAT, below another one."""
+    top = stat_server.root / request.node.name.translate(str.maketrans("[]", "--"))
+    (top / "big").mkdir(parents=True)
+    fill(top / "big")
+    stat_server.give(top / "big")
+    yield top / "big"
+    shutil.rmtree(top)
 
 
 def test_small_directories(mount, server, workdir):
@@ -90,29 +108,24 @@ def test_what_can_not_be_listed(mount, server, workdir):
     assert names(mounted.path / "link") == ["sub"]
 
 
-def test_large_directory(mount, server, workdir):
+def test_large_directory(mount, stat_server, large):
     """Its size in the listing above tells that STAT is not for it; no session is lost."""
-    big = workdir.local / "big"
-    big.mkdir()
-    fill(big)
-    if big.stat().st_size < 65536:
+    if large.stat().st_size < 65536:
         pytest.skip("this file system does not count names in the size of a directory")
-    mounted = mount(server, workdir.remote, "connections=1")
-    log = Log(server)
+    above = large.parent.name
+    mounted = mount(stat_server, above, "connections=1")
+    log = Log(stat_server)
     assert len(os.listdir(mounted.path / "big")) == MANY
-    if not has_mlsd(server):
-        assert log.new("STAT", "LIST", "USER") == [f"STAT -a /{workdir.remote}", f"LIST -a /{workdir.remote}/big"]
+    assert log.new("STAT", "LIST", "USER") == [f"STAT -a /{above}", f"LIST -a /{above}/big"]
 
 
-def test_large_root(mount, server, workdir):
+def test_large_root(mount, stat_server, large):
     """Nothing tells that the mount's root is too large for STAT: that is found out once."""
-    fill(workdir.local)
-    mounted = mount(server, workdir.remote, "cache=off")
-    log = Log(server)
+    mounted = mount(stat_server, f"{large.parent.name}/big", "cache=off")
+    log = Log(stat_server)
     for _ in range(2):
         assert len(os.listdir(mounted.path)) == MANY
-    if not has_mlsd(server):
-        assert len(log.new("STAT")) == 1
+    assert len(log.new("STAT")) == 1
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
@@ -213,19 +226,17 @@ def test_list_command(scripted, mount):  # noqa: F811
     assert server.commands("LIST")[0].startswith("LIST -al")
 
 
-def test_stat_of_one_name(mount, server, workdir):
+def test_stat_of_one_name(mount, stat_server, large):
     """Whether a name is there is asked without listing a directory, however large it is."""
-    fill(workdir.local)
-    server.give(workdir.local)
-    mounted = mount(server, workdir.remote, "connections=1")
+    mounted = mount(stat_server, f"{large.parent.name}/big", "connections=1")
     assert len(os.listdir(mounted.path)) == MANY
-    log = Log(server)
+    log = Log(stat_server)
     for number in range(3):
         descriptor = os.open(mounted.path / f"new{number}", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         os.close(descriptor)
-    assert log.new("LIST", "MLSD", "USER") == []
-    assert (workdir.local / "new2").exists()
-    (workdir.local / "made there").touch()
+    assert log.new("LIST", "USER") == []
+    assert (large / "new2").exists()
+    (large / "made there").touch()
     with pytest.raises(FileExistsError):
         os.open(mounted.path / "made there", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-    assert log.new("LIST", "MLSD") == []
+    assert log.new("LIST", "USER") == []
