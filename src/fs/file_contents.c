@@ -104,9 +104,9 @@ gsize file_contents_size(const FileContents *contents)
     return contents->size;
 }
 
-gboolean file_contents_is_recent(const FileContents *contents, gint64 max_age)
+gboolean file_contents_is_since(const FileContents *contents, gint64 since)
 {
-    return g_get_monotonic_time() - contents->begun < max_age;
+    return contents->begun > since;
 }
 
 gboolean file_contents_may_be(const FileContents *contents, const FtpAttr *attr)

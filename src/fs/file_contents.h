@@ -19,8 +19,8 @@ void file_contents_unref(FileContents *contents);
 gsize file_contents_read(const FileContents *contents, void *bytes, gsize size, gint64 offset);
 gsize file_contents_size(const FileContents *contents);
 
-/* TRUE when these are the bytes of the file as it was at most `max_age` µs ago. */
-gboolean file_contents_is_recent(const FileContents *contents, gint64 max_age);
+/* TRUE when these are the bytes of the file as it was at the time `since` (monotonic, µs) or later. */
+gboolean file_contents_is_since(const FileContents *contents, gint64 since);
 
 /* FALSE when what the server tells of the file now contradicts that. */
 gboolean file_contents_may_be(const FileContents *contents, const FtpAttr *attr);

@@ -41,12 +41,19 @@ static gboolean list_recent(OpenFiles *files, const Bound *bound, const char *pa
     DirCache *cache = tree_cache(files->tree);
     g_autofree char *dir = g_path_get_dirname(path);
     g_autoptr(DirListing) listing = dir_cache_peek(cache, dir);
+    gint64 asked = g_get_monotonic_time();
 
     if (!listing || dir_listing_size(listing) > LIST_MAX)
         return FALSE;
     dir_listing_unref(g_steal_pointer(&listing));
-    return dir_cache_list_since(cache, bound, dir, MAX_AGE, &listing) == 0 &&
-           dir_cache_lookup(cache, path, MAX_AGE, attr, NULL, age) == 0 && is_small(attr);
+    if (dir_cache_list_since(cache, bound, dir, MAX_AGE, &listing) < 0)
+        return FALSE;
+    /* However long the listing took: what counts is how old it was when the file was opened. */
+    gint64 waited = g_get_monotonic_time() - asked;
+    if (dir_cache_lookup(cache, path, MAX_AGE + waited, attr, NULL, age) < 0 || !is_small(attr))
+        return FALSE;
+    *age -= waited;
+    return TRUE;
 }
 
 static int fetch_now(OpenFiles *files, const Bound *bound, const char *path, const FtpAttr *attr, FileContents **ret)
@@ -65,6 +72,7 @@ static int fetch_now(OpenFiles *files, const Bound *bound, const char *path, con
 
 int open_small(OpenFiles *files, const Bound *bound, const char *path, FtpAttr *ret_attr, FileContents **ret)
 {
+    gint64 asked = g_get_monotonic_time();
     gboolean in_order = file_ahead_use(files->ahead, path);
     FtpAttr attr;
     gint64 age;
@@ -79,7 +87,7 @@ int open_small(OpenFiles *files, const Bound *bound, const char *path, FtpAttr *
         return 0;
 
     g_autoptr(FileContents) contents = file_ahead_take(files->ahead, bound, path);
-    if (contents && file_contents_is_recent(contents, MAX_AGE) && file_contents_may_be(contents, &attr)) {
+    if (contents && file_contents_is_since(contents, asked - MAX_AGE) && file_contents_may_be(contents, &attr)) {
         *ret_attr = attr;
         *ret = g_steal_pointer(&contents);
         return 1;
