@@ -341,8 +341,26 @@ static void explain_probe(FtpClient *client, const FtpSession *session, CURLcode
                 config->host, ftp_config_port(config), why, hint(result, session, config));
 }
 
+/* TLS protects less than it could, because somebody wanted it so: it shall be known. */
+static void warn_of_weak_tls(const FtpConfig *config)
+{
+    if (config->tls == FTP_TLS_OFF)
+        return;
+    if (config->tls == FTP_TLS_TRY)
+        g_warning("tls=try: whoever can change the connection can make it plain text; tls=on does without");
+    if (!config->tls_verify_peer || !config->tls_verify_host)
+        g_warning("the server's certificate is not verified (%s): anybody can pretend to be the server",
+                  config->tls_verify_peer ? "no_verify_hostname" : "tls_verify=off");
+    if (!config->tls_data)
+        g_warning("tls_data=off: names and contents of files are sent in plain text");
+    if (config->tls_max && (g_str_equal(config->tls_max, "1.0") || g_str_equal(config->tls_max, "1.1")))
+        g_warning("tls_max=%s: TLS 1.0 and 1.1 are old and weak", config->tls_max);
+}
+
 gboolean ftp_client_probe(FtpClient *client, GError **error)
 {
+    if (!client->server->quiet)
+        warn_of_weak_tls(client->config);
     FtpCall call = {.priority = FTP_PRIORITY_PERSON};
     FtpSession *session = NULL;
     if (ftp_pool_take(client->pool, &call, 0, NULL, &session) < 0) {

@@ -49,12 +49,6 @@ FtpModeVerdict ftp_mode_after_failure(FtpServer *server, const FtpConfig *config
     }
     if (kind == FTP_DATA_SHORT && (works || config->mode != FTP_MODE_AUTO || g_atomic_int_get(&server->data_worked)))
         return FTP_MODE_TRY_SOON;
-    if (!active && ftp_session_believed(session) &&
-        g_atomic_int_compare_and_exchange(&server->pasv_control, FALSE, TRUE)) {
-        g_autofree char *text = g_strdup_printf("%s; using the control connection's address", why);
-        ftp_server_note_mode(server, text);
-        return FTP_MODE_TRY_NOW;
-    }
     if (works && kind == FTP_DATA_REFUSED && trouble->again++ < 2)
         return FTP_MODE_TRY_NOW; /* a server may be short of ports or processes for a moment */
     trouble->failed[active] = TRUE;

@@ -31,7 +31,6 @@ typedef struct {
     gint data_worked;      /* ... and in any mode, ever */
     gint epsv_refused;     /* EPSV is answered with an error, or leads nowhere where PASV does not; or epsv=off */
     gint eprt_refused;     /* EPRT is answered with an error, PORT is not; or eprt=off */
-    gint pasv_control;     /* the address in a PASV reply led nowhere: that of the control connection is used */
     gint pasv_told;        /* that another address is used than the PASV reply's */
     gint mode_failed_told; /* that no data connection can be made; until one can */
     gint next_active_port; /* how many ports of active_ports were asked for: each search starts at another */

@@ -342,6 +342,9 @@ static int log_in(FtpSession *session, const Bound *bound)
         for (guint i = 0; lines[i]; i++)
             ftp_features_parse_line(session->server->features, lines[i]);
     }
+    if (session->config->tls == FTP_TLS_OFF && session->config->user && !session->server->quiet &&
+        ftp_features_has(session->server->features, FTP_FEATURE_AUTH_TLS))
+        g_warning("the password was sent in plain text, although the server offers TLS: tls=on");
     const char *home = NULL;
     curl_easy_getinfo(session->easy, CURLINFO_FTP_ENTRY_PATH, &home);
     const FtpExchange *greeting = ftp_transcript_get(session->transcript, 0);

@@ -102,10 +102,6 @@ FtpDataTrouble ftp_session_data_trouble(const FtpSession *session);
 /* The mode of the last operation, which may not be the one in use any more. */
 gboolean ftp_session_used_active(const FtpSession *session);
 
-/* TRUE when the last data connection went to an address that the server had announced and that mode=auto may do
- * without. */
-gboolean ftp_session_believed(const FtpSession *session);
-
 const FtpTranscript *ftp_session_transcript(const FtpSession *session);
 
 /* Any thread: the operation that is running looks at its bound, its transfer and the stop flag now. */

@@ -10,8 +10,8 @@
  * connection on.
  *
  * The address in a PASV reply (RFC 959, 4.1.2) is often a lie: servers behind NAT announce their inner one, some
- * 0.0.0.0, and a hostile one could send us to a third host. With pasv_address=auto one that is private, reserved, or no
- * unicast address is replaced by the control connection's, here, where libcurl asks for the socket.
+ * 0.0.0.0, and a hostile one could send us to a third host. With pasv_address=auto any other is replaced by the control
+ * connection's, here, where libcurl asks for the socket.
  */
 #include "ftp_session_private.h"
 
@@ -43,7 +43,7 @@ static void address_text(const struct sockaddr *address, gboolean with_port, cha
 
 void ftp_session_data_begin(FtpSession *session)
 {
-    session->data_up = session->data_late = session->believed = FALSE;
+    session->data_up = session->data_late = FALSE;
     session->data_deadline = 0;
     session->n_tries = 0;
     session->here[0] = '\0';
@@ -83,18 +83,16 @@ static void check_pasv_address(FtpSession *session, struct sockaddr *address)
     memcpy(&announced, address, sizeof announced);
     if (announced.sin_addr.s_addr == control.sin_addr.s_addr)
         return;
-    session->believed = session->config->pasv_address == FTP_PASV_ADDRESS_SERVER ||
-                        (!is_inner(ntohl(announced.sin_addr.s_addr)) && !g_atomic_int_get(&server->pasv_control));
-    if (session->believed)
-        return;
     if (g_atomic_int_compare_and_exchange(&server->pasv_told, FALSE, TRUE)) {
         char lie[64], truth[64];
         address_text((struct sockaddr *)&announced, FALSE, lie, sizeof lie);
         address_text((struct sockaddr *)&control, FALSE, truth, sizeof truth);
         g_autofree char *text =
             g_strdup_printf("the server announces %s for passive data connections; using %s, where the "
-                            "control connection goes (pasv_address=control forces it)",
-                            lie, truth);
+                            "control connection goes (%s)",
+                            lie, truth,
+                            is_inner(ntohl(announced.sin_addr.s_addr)) ? "pasv_address=control forces it"
+                                                                       : "pasv_address=server believes the server");
         ftp_server_note_mode(server, text);
     }
     announced.sin_addr = control.sin_addr;
@@ -119,7 +117,7 @@ gboolean ftp_session_data_opened(FtpSession *session, int fd, struct sockaddr *a
     gboolean pasv = last && ftp_exchange_is(last, "PASV");
     if (pasv && session->config->epsv == FTP_SWITCH_ON)
         return FALSE;
-    if (pasv && session->config->pasv_address != FTP_PASV_ADDRESS_CONTROL)
+    if (pasv && session->config->pasv_address == FTP_PASV_ADDRESS_AUTO)
         check_pasv_address(session, address);
     if (session->n_tries == G_N_ELEMENTS(session->tries))
         session->n_tries--;
@@ -134,8 +132,37 @@ gboolean ftp_session_data_opened(FtpSession *session, int fd, struct sockaddr *a
     return TRUE;
 }
 
+/* In active mode anybody can connect to our port before the server does, and give us bytes, or get ours: it must be the
+ * host of the control connection, unless the user lets the server name others. */
+static gboolean is_the_server(const FtpSession *session, int fd)
+{
+    struct sockaddr_storage peer, control;
+    socklen_t peer_size = sizeof peer, control_size = sizeof control;
+    if (session->config->pasv_address == FTP_PASV_ADDRESS_SERVER)
+        return TRUE;
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_size) < 0 ||
+        getpeername(session->control_fd, (struct sockaddr *)&control, &control_size) < 0 ||
+        peer.ss_family != control.ss_family)
+        return FALSE;
+    if (peer.ss_family == AF_INET)
+        return ((struct sockaddr_in *)&peer)->sin_addr.s_addr == ((struct sockaddr_in *)&control)->sin_addr.s_addr;
+    return memcmp(&((struct sockaddr_in6 *)&peer)->sin6_addr, &((struct sockaddr_in6 *)&control)->sin6_addr,
+                  sizeof(struct in6_addr)) == 0;
+}
+
 gboolean ftp_session_data_accepted(FtpSession *session, int fd)
 {
+    if (!is_the_server(session, fd)) {
+        struct sockaddr_storage peer;
+        socklen_t size = sizeof peer;
+        char text[64] = "?";
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0)
+            address_text((struct sockaddr *)&peer, FALSE, text, sizeof text);
+        g_warning("%s has connected to the port of an active data connection, and is not the server; it is refused "
+                  "(pasv_address=server lets the server use other hosts)",
+                  text);
+        return FALSE;
+    }
     if (session->prot_p && tls_relay_needed() && !(session->relay = tls_relay_new(session->easy, fd)))
         return FALSE;
     session->data_fd = fd;
@@ -297,7 +324,8 @@ static char *explain_passive(const FtpSession *session)
         g_autofree char *reply = ftp_exchange_reply(no);
         g_string_append_printf(text, " (and %s: %s)", no->command, reply);
     }
-    if (session->believed)
+    if (session->n_tries == 1 && g_str_equal(session->tries[0].verb, "PASV") &&
+        session->config->pasv_address == FTP_PASV_ADDRESS_SERVER)
         g_string_append(text, "; the server had announced that address, and pasv_address=control does not believe it");
     return g_string_free(text, FALSE);
 }
@@ -355,9 +383,4 @@ FtpDataTrouble ftp_session_data_trouble(const FtpSession *session)
 gboolean ftp_session_used_active(const FtpSession *session)
 {
     return session->used_active;
-}
-
-gboolean ftp_session_believed(const FtpSession *session)
-{
-    return session->believed && session->config->pasv_address == FTP_PASV_ADDRESS_AUTO;
 }

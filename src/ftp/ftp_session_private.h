@@ -69,7 +69,6 @@ struct FtpSession {
     gboolean used_active;
     gboolean data_up;     /* it stood */
     gboolean data_late;   /* the server did not connect to us in time */
-    gboolean believed;    /* to the PASV reply's address, which is not the control connection's */
     gint64 data_deadline; /* monotonic; 0: none */
     FtpDataTry tries[2];  /* those that libcurl made, in order: by EPSV, then by PASV */
     guint n_tries;

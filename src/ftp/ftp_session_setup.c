@@ -319,7 +319,11 @@ gboolean ftp_session_set_up(FtpSession *session)
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, session);
 
     /* The address in a PASV reply is looked at when the socket is made. */
-    curl_easy_setopt(easy, CURLOPT_FTP_SKIP_PASV_IP, config->pasv_address == FTP_PASV_ADDRESS_CONTROL ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_FTP_SKIP_PASV_IP,
+                     config->pasv_address == FTP_PASV_ADDRESS_CONTROL ||
+                             (config->proxy && config->pasv_address != FTP_PASV_ADDRESS_SERVER)
+                         ? 1L
+                         : 0L);
     if (config->family != FTP_FAMILY_ANY)
         curl_easy_setopt(easy, CURLOPT_IPRESOLVE,
                          config->family == FTP_FAMILY_IPV4 ? (long)CURL_IPRESOLVE_V4 : (long)CURL_IPRESOLVE_V6);

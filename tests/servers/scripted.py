@@ -239,7 +239,7 @@ class ScriptedServer:
     of nothing, instead of 150 and 226.
     transfer_done: the last reply of transfers. mkd_done, mkd_exists: replies of MKD.
     rename_replaces: RNTO may replace a file. pwd: the reply to PWD. pasv_address: the four numbers of a PASV reply.
-    pasv_host: where data connections are really accepted. size_in_ascii: SIZE works in TYPE A.
+    pasv_host: where data connections are really accepted. active_source: where active ones come from. size_in_ascii: SIZE works in TYPE A.
     max_sessions, too_many: sessions above it get the reply, at the greeting, or as PASS's with too_many_at="PASS".
     stor_refuse: a regular expression; such names get 553.
     """
@@ -274,6 +274,7 @@ class ScriptedServer:
         self.opts_utf8 = "200 on"
         self.pasv_address = None
         self.pasv_host = self.host
+        self.active_source = None
         self.size_in_ascii = True
         self.max_sessions = None
         self.too_many = "421 too many connections"
@@ -679,7 +680,8 @@ class Session:
         """The data socket, or None after the 425."""
         try:
             if self.active_address is not None:
-                data = socket.create_connection(self.active_address, timeout=PATIENCE)
+                source = (self.server.active_source, 0) if self.server.active_source else None
+                data = socket.create_connection(self.active_address, timeout=PATIENCE, source_address=source)
             elif self.listener is not None:
                 self.listener.settimeout(PATIENCE)
                 data, _address = self.listener.accept()
