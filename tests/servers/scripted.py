@@ -239,7 +239,8 @@ class ScriptedServer:
     of nothing, instead of 150 and 226.
     transfer_done: the last reply of transfers. mkd_done, mkd_exists: replies of MKD.
     rename_replaces: RNTO may replace a file. pwd: the reply to PWD. pasv_address: the four numbers of a PASV reply.
-    pasv_host: where data connections are really accepted. active_source: where active ones come from. size_in_ascii: SIZE works in TYPE A.
+    pasv_host: where data connections are really accepted. active_source: where active ones come from.
+    size_in_ascii: SIZE works in TYPE A.
     max_sessions, too_many: sessions above it get the reply, at the greeting, or as PASS's with too_many_at="PASS".
     stor_refuse: a regular expression; such names get 553.
     """
