@@ -32,6 +32,7 @@
 typedef struct Get Get;
 struct Get {
     gint64 position; /* the next byte that it needs */
+    gint64 until;    /* the end of what it needs */
     Get *next;
 };
 
@@ -231,6 +232,20 @@ static gsize make_room(BlockBuffer *buffer, gsize size)
 
 /* The producer */
 
+/* Wakes the gets when one has all that it waits for, or as much as fits: a read that is woken for each piece of it costs
+ * more than the bytes. `all`: the producer is about to wait itself. */
+static void wake_gets(BlockBuffer *buffer, gboolean all)
+{
+    gint64 most = (gint64)(buffer->capacity - buffer->keep) / 2;
+    for (const Get *get = buffer->gets; get != NULL; get = get->next) {
+        if (get->position >= buffer->start && get->position < buffer->end &&
+            (all || buffer->end >= get->until || buffer->end - get->position >= most)) {
+            g_cond_broadcast(&buffer->data);
+            return;
+        }
+    }
+}
+
 gssize block_buffer_put(BlockBuffer *buffer, const void *bytes, gsize size)
 {
     const guint8 *from = bytes;
@@ -245,8 +260,9 @@ gssize block_buffer_put(BlockBuffer *buffer, const void *bytes, gsize size)
             ring_append(buffer, from, n);
             from += n;
             left -= n;
-            g_cond_broadcast(&buffer->data);
+            wake_gets(buffer, FALSE);
         } else {
+            wake_gets(buffer, TRUE);
             buffer->need = need;
             g_cond_wait(&buffer->room, &buffer->lock);
             buffer->need = 0;
@@ -318,7 +334,7 @@ gssize block_buffer_get(BlockBuffer *buffer, gint64 offset, void *bytes, gsize s
 {
     if (offset < 0)
         return -EINVAL;
-    Get get = {.position = offset};
+    Get get = {.position = offset, .until = size < (gsize)(G_MAXINT64 - offset) ? offset + (gint64)size : G_MAXINT64};
     g_mutex_lock(&buffer->lock);
     get.next = buffer->gets;
     buffer->gets = &get;
