@@ -232,8 +232,8 @@ static gsize make_room(BlockBuffer *buffer, gsize size)
 
 /* The producer */
 
-/* Wakes the gets when one has all that it waits for, or as much as fits: a read that is woken for each piece of it costs
- * more than the bytes. `all`: the producer is about to wait itself. */
+/* Wakes the gets when one has all that it waits for, or as much as fits: a read that is woken for each piece of it
+ * costs more than the bytes. `all`: the producer is about to wait itself. */
 static void wake_gets(BlockBuffer *buffer, gboolean all)
 {
     gint64 most = (gint64)(buffer->capacity - buffer->keep) / 2;

@@ -12,6 +12,7 @@
  * The attributes user.ftpfs.* are answered by name and not listed, so that `cp -a` does not copy them.
  */
 #include "fs_private.h"
+#include "open_look.h"
 
 #include <errno.h>
 #include <fuse.h>
@@ -101,8 +102,10 @@ static int op_statfs(const char *path, struct statvfs *ret)
 static int get_attr(const char *path, FtpAttr *ret)
 {
     Bound bound = call_bound();
-    int r = tree_lookup(this_fs()->tree, &bound, path, -1, ret, NULL);
+    int r = open_files_look(this_fs()->files, &bound, path, ret);
 
+    if (r < 0)
+        r = tree_lookup(this_fs()->tree, &bound, path, -1, ret, NULL);
     if (r == 0)
         open_files_attr(this_fs()->files, path, ret);
     return result(r);

@@ -170,6 +170,7 @@ void open_file_set_contents(OpenFile *file, FileContents *contents)
 BaseReader *open_file_replace_base(OpenFile *file, const FtpAttr *attr)
 {
     BaseReader *old = g_steal_pointer(&file->reader);
+    file->bases++;
     g_clear_pointer(&file->spool, spool_file_unref);
     spool_reserve(file->files->spool, -file->reserved);
     file->reserved = 0;

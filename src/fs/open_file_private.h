@@ -58,6 +58,7 @@ struct OpenFile {
     char *path;
     FtpAttr attr;       /* what the server told last */
     gint64 attr_at;     /* seconds since 1970: when it did, or later (but not after an upload) */
+    guint64 bases;      /* counts up with every other file that the server has in its place */
     BaseReader *reader; /* of the file on the server; NULL until it is needed */
     SpoolFile *spool;   /* NULL until something is written */
     gint64 reserved;    /* bytes counted in the Spool */
