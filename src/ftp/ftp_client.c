@@ -12,6 +12,7 @@
 #include "ftp_client_private.h"
 
 #include "base/log.h"
+#include "ftp_hint.h"
 #include "ftp_mode.h"
 
 #include <errno.h>
@@ -294,43 +295,12 @@ int ftp_client_open_ahead(FtpClient *client, const Bound *bound)
 
 /* ---- The login at the start ---- */
 
-static const char *hint(CURLcode result, const FtpSession *session, const FtpConfig *config)
-{
-    const FtpExchange *last = ftp_transcript_last(ftp_session_transcript(session));
-    if (last && last->command[0] == '\0' && last->replies == 0)
-        return "what answers there is no FTP server; check host and port=";
-    switch (result) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-        return "check the spelling of the host name, and the network";
-    case CURLE_COULDNT_CONNECT:
-        return "is the server running, is the port right (port=)?";
-    case CURLE_OPERATION_TIMEDOUT:
-        return config->tls == FTP_TLS_OFF
-                   ? "the host or a firewall does not answer; connect_timeout= waits longer, and a "
-                     "server with implicit TLS wants ftps://"
-                   : "the host or a firewall does not answer; connect_timeout= waits longer";
-    case CURLE_LOGIN_DENIED:
-        if (config->tls == FTP_TLS_OFF && last && (strstr(last->lines->str, "TLS") || strstr(last->lines->str, "SSL")))
-            return "the server seems to want TLS: tls=on";
-        return "check user name and password (user=, credentials=FILE)";
-    case CURLE_PEER_FAILED_VERIFICATION:
-        return "name the server's authority by cacert=FILE or its key by tls_pin=; tls_verify=off trusts anybody";
-    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-        return "the server's key is not the one of tls_pin=";
-    case CURLE_USE_SSL_FAILED:
-        return "the server has no TLS that fits; tls=off goes without, at the risk of being read";
-    case CURLE_SSL_CONNECT_ERROR:
-        return "does the server speak TLS there? tls=on is explicit (port 21), tls=implicit is ftps:// (port 990)";
-    default:
-        return "-v shows what was said";
-    }
-}
-
 static void explain_probe(FtpClient *client, const FtpSession *session, CURLcode result, GError **error)
 {
     const FtpConfig *config = client->config;
     g_autofree char *source = ftp_config_source(config);
     g_autofree char *why = ftp_session_explain(session);
+    g_autofree char *advice = ftp_hint(result, session, config);
     const FtpExchange *last = ftp_transcript_last(ftp_session_transcript(session));
     if (last && last->command[0] == '\0' && last->replies == 0) {
         g_free(why);
@@ -338,7 +308,7 @@ static void explain_probe(FtpClient *client, const FtpSession *session, CURLcode
         why = g_strdup_printf("it said \"%s\"", said);
     }
     g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "can't log in to %s (%s port %u): %s\n(%s)", source,
-                config->host, ftp_config_port(config), why, hint(result, session, config));
+                config->host, ftp_config_port(config), why, advice);
 }
 
 /* TLS protects less than it could, because somebody wanted it so: it shall be known. */

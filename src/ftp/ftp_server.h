@@ -44,6 +44,7 @@ typedef struct {
     gint bad_names_told;
     gint changes_blanks;  /* Pure-FTPd: blanks at the end of a name become '_', another name */
     gint data_handshakes; /* over TLS: 0 none was seen, 1 the last resumed the session, 2 it made its own */
+    gint tickets_needed;  /* over TLS: data connections must resume, and each ticket counts only once */
     gint tls_in_use;
 } FtpServer;
 

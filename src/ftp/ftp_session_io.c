@@ -8,6 +8,20 @@
 #include <poll.h>
 #include <string.h>
 
+#define TICKETS_WAIT (5 * G_USEC_PER_SEC)
+
+/* vsftpd (require_ssl_reuse) and FileZilla Server refuse a data connection that did not resume the TLS session of the
+ * control connection. With TLS 1.3 a session ticket may count only once (RFC 8446, C.4), and an upload that ends before
+ * the server's new tickets have come leaves the used one behind: then a new control connection brings new ones, and
+ * from then on uploads wait for them (await_tickets()). */
+static gboolean wants_resumption(const FtpSession *session, const FtpExchange *last)
+{
+    if (session->config->tls == FTP_TLS_OFF || !last || (last->code != 522 && last->code != 425))
+        return FALSE;
+    g_autofree char *text = g_ascii_strdown(last->lines->str, -1);
+    return strstr(text, "session") && (strstr(text, "reuse") || strstr(text, "resum"));
+}
+
 /* After an operation with a data connection: was the server's last word an error? libcurl takes a 450 to a listing for
  * an empty one, and a transfer that was cut has an error for its reply by design. */
 static int conclude(FtpSession *session, int error)
@@ -21,6 +35,11 @@ static int conclude(FtpSession *session, int error)
     if (error == 0 && last && last->code >= 400) {
         session->failure = ftp_failure_from_reply(last->code);
         error = session->error = ftp_error_from_reply(last->code);
+    }
+    if (error < 0 && wants_resumption(session, last)) {
+        g_atomic_int_set(&session->server->tickets_needed, TRUE);
+        session->failure = FTP_FAILURE_TRANSIENT;
+        error = session->error = -EIO;
     }
     if (error == 0)
         ftp_session_data_learn(session);
@@ -226,6 +245,21 @@ static gboolean hung_up(int fd)
     return fd >= 0 && poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
+/* Before the end of an upload: libcurl reads the tickets when it closes the data connection, if they are there. */
+static void await_tickets(FtpSession *session)
+{
+    struct pollfd poll_fd = {.fd = session->data_fd, .events = POLLIN};
+    gint64 end = g_get_monotonic_time() + TICKETS_WAIT;
+
+    if (session->config->tls == FTP_TLS_OFF || !g_atomic_int_get(&session->server->tickets_needed) || poll_fd.fd < 0)
+        return;
+    while (g_get_monotonic_time() < end && !ftp_session_should_stop(session)) {
+        if (poll(&poll_fd, 1, bound_slice(session->bound, 100)) != 0)
+            break;
+    }
+    session->progress_at = g_get_monotonic_time();
+}
+
 static size_t store_read(char *bytes, size_t size, size_t n, void *data)
 {
     StoreWork *work = data;
@@ -240,8 +274,10 @@ static size_t store_read(char *bytes, size_t size, size_t n, void *data)
     }
     if (work->size >= 0)
         room = (gsize)MIN((gint64)room, work->size - work->bytes);
-    if (room == 0)
+    if (room == 0) {
+        await_tickets(session);
         return 0;
+    }
     gssize got = work->source(bytes, room, work->bytes, work->data);
     session->progress_at = g_get_monotonic_time();
     if (got < 0) {
@@ -252,6 +288,8 @@ static size_t store_read(char *bytes, size_t size, size_t n, void *data)
         work->error = -EIO; /* less than was promised */
         return CURL_READFUNC_ABORT;
     }
+    if (got == 0)
+        await_tickets(session);
     work->bytes += got;
     stats_add(session->stats, STATS_BYTES_OUT, got);
     return (size_t)got;
