@@ -63,7 +63,8 @@ class Shell:
         os.close(self.terminal)
 
 
-SHOW = "n=0; ftpfs() { [ \"$*\" != --help ] || { command ftpfs --help; return; }; n=$((n + 1)); printf '\\n<%s' $n; printf '[%s]' \"$@\"; printf '>\\n'; }"
+SHOW = ("n=0; ftpfs() { [ \"$*\" != --help ] || { command ftpfs --help; return; }; "
+        "n=$((n + 1)); printf '\\n<%s' $n; printf '[%s]' \"$@\"; printf '>\\n'; }")
 
 
 def bash(directory):

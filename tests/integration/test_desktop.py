@@ -45,7 +45,8 @@ class Desktop:
     def start(self, command, **options):
         options.setdefault("env", getattr(self, "environment", None))
         process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **options)
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                                   **options)
         self.processes.append(process)
         return process
 

@@ -78,7 +78,8 @@ if BY_HAND:
         for package in tarball.parent.glob("*.deb"):
             if "-dbgsym" not in package.name:
                 run(["dpkg-deb", "-x", package, root])
-        done = run(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "timeout", "200", "sh", "-c",
+        done = run(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "timeout", "200", "sh",
+                    "-c",
                     SMOKE, "sh", root, CHECKOUT / "debian/tests/smoke"], timeout=250)
         assert done.stdout.splitlines()[-1] == "all of it was right", done
         assert "mounted by curlftpfs" in done.stdout
