@@ -103,7 +103,7 @@ def fill(root):
             timeout=60)
 
 
-PROGRAMS = {"thunar": ["thunar"], "pcmanfm": ["pcmanfm"]}
+PROGRAMS = {"thunar": ["thunar"], "pcmanfm": ["pcmanfm", "-n"]}
 
 
 @pytest.mark.timeout(600)
