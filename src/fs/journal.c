@@ -259,11 +259,35 @@ static int write_whole(int fd, const char *bytes, gsize size)
     return 0;
 }
 
-static int journal_put(Journal *journal, guint64 id, const JournalRecord *record)
+/* A new record: a file without a name is written and then gets it, so that the name is brought to disk together with
+ * the contents. -EOPNOTSUPP where the file system can't do that. */
+static int journal_put_new(Journal *journal, guint64 id, const char *text)
+{
+    g_autofree char *path = journal_path(journal->directory, id, JOURNAL_RECORD);
+    int fd = open(journal->directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -EOPNOTSUPP;
+    g_autofree char *self = g_strdup_printf("/proc/self/fd/%d", fd);
+    int error = write_whole(fd, text, strlen(text));
+    gboolean named = error == 0 && linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
+    if (error == 0 && !named)
+        error = -EOPNOTSUPP;
+    if (named && (fsync(fd) < 0 || fsync(journal->fd) < 0)) {
+        error = -errno;
+        unlink(path);
+    }
+    close(fd);
+    return error;
+}
+
+static int journal_put(Journal *journal, guint64 id, gboolean is_new, const JournalRecord *record)
 {
     g_autofree char *text = journal_record_format(record);
     g_autofree char *path = journal_path(journal->directory, id, JOURNAL_RECORD);
     g_autofree char *new_path = journal_path(journal->directory, id, JOURNAL_NEW);
+    int done = is_new ? journal_put_new(journal, id, text) : -EOPNOTSUPP;
+    if (done != -EOPNOTSUPP)
+        return done;
     int fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
@@ -292,7 +316,7 @@ static guint64 journal_new_id(Journal *journal)
 int journal_write(Journal *journal, const JournalRecord *record, guint64 *id)
 {
     guint64 number = *id != 0 ? *id : journal_new_id(journal);
-    int error = journal_put(journal, number, record);
+    int error = journal_put(journal, number, *id == 0, record);
     if (error < 0) {
         journal_give_seq(journal, record->seq);
         return error;
@@ -365,7 +389,7 @@ int journal_write_rename(Journal *journal, const char *from, const char *to, gbo
         return 0;
     }
     guint64 number = *id != 0 ? *id : journal_new_id(journal);
-    int error = journal_put(journal, number, &record);
+    int error = journal_put(journal, number, *id == 0, &record);
 
     g_mutex_lock(&journal->lock);
     if (error == 0) {

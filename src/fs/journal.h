@@ -6,7 +6,7 @@
  * It is a directory of its own below the spool, "journal/<hash of the source>.<n>", mode 0700, locked (flock) by the
  * mount that has it; the next mount of the same source takes it over when the lock is free, and a second one at the
  * same time makes another. In it, for each file: "<number>.data", the spool file under a name, and "<number>.record",
- * which tells what to do with it. A record is written under another name, brought to disk, and renamed to its place,
+ * which tells what to do with it. A record is written under another name or none, brought to disk, and given its name,
  * and the directory is brought to disk; so it is there as a whole or not at all.
  *
  * A renaming of names is a record of its own: what is below may be thousands of files. All records have numbers in the

@@ -83,6 +83,7 @@ def unavailable():
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "tsan: the tests that also run on the build with ThreadSanitizer")
+    config.addinivalue_line("markers", "targets: the names of those that are enough for a test that takes `server`")
     config.addinivalue_line("markers", "timeout: a limit of its own, in seconds")
     if not os.access(FTPFS, os.X_OK) and not config.option.collectonly:
         raise pytest.UsageError(f"{FTPFS} is not there: build it, or set FTPFS")
@@ -104,8 +105,9 @@ def pytest_collection_modifyitems(items):
 
 def pytest_generate_tests(metafunc):
     if "server" in metafunc.fixturenames:
-        metafunc.parametrize("server", [pytest.param(target, id=target.name) for target in chosen_targets()],
-                             indirect=True)
+        marker = metafunc.definition.get_closest_marker("targets")
+        metafunc.parametrize("server", [pytest.param(target, id=target.name) for target in chosen_targets()
+                                        if marker is None or target.name in marker.args], indirect=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,6 @@ from lib import FTPFS, run, wait_for
 from servers.scripted import ScriptedServer, stall, stall_after
 
 BACK = ("write=back", "timeout=20", "connect_timeout=20", "retry=60")
-QUICK = 10  # seconds; a close that waits for a frozen server takes longer (timeout=20)
 
 
 class Frozen:
@@ -196,6 +195,7 @@ def test_many_files(back, workdir):
     assert found == expected
 
 
+@pytest.mark.targets("vsftpd", "proftpd")
 def test_unmount_drains(back, workdir, spool):
     """What is pending at the unmount is sent before ftpfs ends."""
     mounted = back()
@@ -210,6 +210,7 @@ def test_unmount_drains(back, workdir, spool):
     assert journal_files(spool) == []
 
 
+@pytest.mark.targets("vsftpd", "proftpd")
 def test_fsync(back, server, workdir):
     """fsync of a file and of a directory wait for the server."""
     mounted = back()
@@ -249,6 +250,7 @@ def make_pending(back, server, workdir, name, data, before=None):
         crash(mounted)
 
 
+@pytest.mark.targets("vsftpd", "proftpd")
 @pytest.mark.parametrize("before", [None, b"what was there"], ids=["new", "old"])
 def test_conflict(back, server, workdir, before):
     """Somebody else has written the file meanwhile: both are kept."""
@@ -266,6 +268,7 @@ def test_conflict(back, server, workdir, before):
     assert "was changed on the server by somebody else" in mounted.log_text()
 
 
+@pytest.mark.targets("vsftpd", "proftpd")
 @pytest.mark.parametrize("there", [b"", b"ours, and", b"ours, and all"], ids=["nothing", "half", "all"])
 def test_upload_was_under_way(back, server, workdir, there):
     """What the server has is the beginning of ours, or all of it: no conflict."""
@@ -281,6 +284,7 @@ def test_upload_was_under_way(back, server, workdir, there):
     assert sent_again == (there != b"ours, and all")
 
 
+@pytest.mark.targets("vsftpd", "proftpd")
 def test_part_of_a_file_that_was_changed(back, server, workdir, spool):
     """Only the end was written, and the beginning is another one on the server now: it can't be put together, and what
     was written is kept."""
@@ -303,6 +307,7 @@ def test_part_of_a_file_that_was_changed(back, server, workdir, spool):
     assert "kept in" in mounted.log_text()
 
 
+@pytest.mark.targets("vsftpd", "proftpd")
 def test_sync_mount_takes_over(back, mount, server, workdir, spool):
     """A mount with write=sync sends what one with write=back has left."""
     make_pending(back, server, workdir, "file", b"left")
@@ -313,6 +318,7 @@ def test_sync_mount_takes_over(back, mount, server, workdir, spool):
     mounted.unmount()
 
 
+@pytest.mark.targets("vsftpd", "proftpd")
 def test_two_mounts(back, server, workdir):
     """Two mounts of the same source have a journal each; one that comes later takes both over."""
     first, second = back(), back()
