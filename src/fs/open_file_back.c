@@ -64,6 +64,11 @@ int open_file_own_spool(OpenFile *file, gint64 offset)
     return 0;
 }
 
+gboolean open_file_may_be_half_sent(const OpenFile *file)
+{
+    return file->back.in_place || (file->back.tried != 0 && file->back.tried != file->changes);
+}
+
 /* ---- The record ---- */
 
 /* With the file's lock held. */
@@ -94,7 +99,7 @@ static int fill_record(OpenFile *file, JournalRecord *record, int *ret_fd)
     record->base_size = spool_file_base_size(file->spool);
     range_set_add_all(record->held, spool_file_held(file->spool));
     record->base = back->base;
-    record->in_place = back->in_place;
+    record->in_place = open_file_may_be_half_sent(file);
     record->written_at = file->written_at;
     record->has_mtime = file->has_mtime;
     record->mtime = file->mtime;
@@ -385,6 +390,11 @@ static int send_checked(OpenFile *file, const Bound *bound)
     case BACK_SEND:
         break;
     }
+    g_mutex_lock(&file->lock);
+    if (open_file_may_be_half_sent(file))
+        file->back.in_place = TRUE;
+    file->back.tried = file->changes;
+    g_mutex_unlock(&file->lock);
     return file_upload(file, bound);
 }
 
@@ -403,6 +413,7 @@ int open_file_send(OpenFile *file, const Bound *bound)
     if (error == 0) {
         back->check = back->in_place = back->in_doubt = FALSE;
         back->failures = 0;
+        back->tried = 0;
         g_clear_pointer(&back->maybe, g_free);
     } else {
         back->check = TRUE;
@@ -410,8 +421,11 @@ int open_file_send(OpenFile *file, const Bound *bound)
         if (back->failures++ == 0)
             back->failing_since = g_get_monotonic_time();
     }
+    gboolean more = error == 0 && is_unsent(file);
     g_mutex_unlock(&file->lock);
     if (error == 0)
         settle(file);
+    if (more) /* a later one waits already: what the server has now is what it replaces */
+        open_file_record_again(file);
     return error;
 }

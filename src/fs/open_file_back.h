@@ -32,6 +32,7 @@ typedef struct {
     gboolean in_place; /* what the server has may be half ours */
     gboolean in_doubt; /* an upload of a new name failed: there may be something of it */
     gboolean check;    /* what the server has is to be looked at before it is sent */
+    guint64 tried;     /* OpenFile.changes that was being sent, and may be what the server has; 0: none */
     guint failures;    /* of tries to send it, in a row */
     gint64 failing_since;
     gint64 sent;  /* bytes, of the upload that is under way */
@@ -59,6 +60,10 @@ int open_file_send(OpenFile *file, const Bound *bound);
 
 /* It was removed, or replaced: nothing of it is wanted any more. */
 void open_file_forget(OpenFile *file);
+
+/* TRUE when what the server has may be an older one of ours, whole or half: it says nothing of others then. With the
+ * file's lock held. */
+gboolean open_file_may_be_half_sent(const OpenFile *file);
 
 /* Before the spool is changed at `offset` and behind it: what a record tells of stays as it is, the file goes on with a
  * copy. With the file's lock held. */

@@ -290,7 +290,7 @@ int open_file_check(OpenFile *file, const Bound *bound, BackVerdict *ret)
     comparison.spool = spool_file_ref(file->spool);
     comparison.size = spool_file_size(file->spool);
     comparison.whole = !spool_file_missing(file->spool, 0, comparison.size, &from, &to);
-    gboolean in_place = file->back.in_place;
+    gboolean in_place = open_file_may_be_half_sent(file);
     g_mutex_unlock(&file->lock);
     if (in_place) {
         *ret = BACK_SEND;
