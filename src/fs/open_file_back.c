@@ -201,7 +201,10 @@ int open_file_record(OpenFile *file, gboolean force)
 void open_file_record_again(OpenFile *file)
 {
     g_mutex_lock(&file->back.lock);
-    gboolean there = file->back.record != 0;
+    g_mutex_lock(&file->lock);
+    /* what was written since, and not closed, is nobody's business yet */
+    gboolean there = file->back.record != 0 && file->back.recorded == file->changes;
+    g_mutex_unlock(&file->lock);
     g_mutex_unlock(&file->back.lock);
     int error = there ? open_file_record(file, TRUE) : 0;
     if (error < 0)

@@ -456,8 +456,8 @@ static void open_files_drop(OpenFiles *files, OpenFile *file)
     file->gone = TRUE;
 }
 
-/* `rename`: its record in the journal, or 0. */
-static void open_files_move(OpenFiles *files, const char *from, const char *to, guint64 rename)
+/* `record`: it is written into the journal; over what announced it, `rename`, or 0. */
+static void open_files_move(OpenFiles *files, const char *from, const char *to, gboolean record, guint64 rename)
 {
     g_autoptr(GPtrArray) touched = open_files_touched(files, from, to);
     g_mutex_lock(&files->lock);
@@ -483,7 +483,7 @@ static void open_files_move(OpenFiles *files, const char *from, const char *to, 
         g_mutex_unlock(&file->lock);
     }
     kernel_pages_renamed(files->pages, from, to);
-    guint64 seq = files->journal && rename != 0 ? journal_take_seq(files->journal) : 0;
+    guint64 seq = files->journal && record ? journal_take_seq(files->journal) : 0;
     g_mutex_unlock(&files->lock);
 
     int error = seq != 0 ? journal_write_rename(files->journal, from, to, TRUE, seq, &rename) : 0;
@@ -552,7 +552,7 @@ static int open_files_rename_unsent(OpenFiles *files, const Bound *bound, OpenFi
         g_mutex_unlock(&replaced->lock);
     }
     dir_cache_rename(cache, from, to);
-    open_files_move(files, from, to, 0);
+    open_files_move(files, from, to, TRUE, 0);
 
     g_mutex_lock(&file->lock);
     file->on_server = on_server;
@@ -595,7 +595,7 @@ static int open_files_rename_claimed(OpenFiles *files, const Bound *bound, const
     if (error == 0)
         error = tree_rename(files->tree, bound, from, to, flags);
     if (error == 0)
-        open_files_move(files, from, to, rename);
+        open_files_move(files, from, to, rename != 0, rename);
     else if (rename != 0)
         journal_remove_rename(files->journal, rename);
     return error;
