@@ -426,6 +426,7 @@ int open_file_keep(OpenFile *file, int reason)
 {
     OpenFiles *files = file->files;
     g_autofree char *kept = NULL;
+    g_autofree char *source = ftp_config_source(files->options->ftp);
     Bound patience = bound_seconds(KEEP_SECONDS);
     FtpClientState state;
     ftp_client_state(files->client, &state);
@@ -437,7 +438,8 @@ int open_file_keep(OpenFile *file, int reason)
     g_mutex_lock(&file->lock);
     g_autofree char *path = g_strdup(file->path);
     gboolean on_server = file->on_server;
-    int error = file->spool ? spool_keep(files->spool, file->spool, path, &kept) : -ENODATA;
+    int error =
+        file->spool ? spool_keep(files->spool, file->spool, source, path, g_strerror(-reason), &kept) : -ENODATA;
     g_mutex_unlock(&file->lock);
 
     if (error == 0)

@@ -19,6 +19,16 @@
 #define KERNEL_TTL    (2 * G_USEC_PER_SEC) /* longer than the kernel believes a size that it was told */
 #define EXCLUSIVE_AGE 0 /* O_EXCL, RENAME_NOREPLACE: programs make lock files by it, so the server is asked */
 
+/* Of what earlier mounts could not send somebody should know. */
+static void open_files_tell_lost(OpenFiles *files, const char *source)
+{
+    g_autoptr(GString) lines = g_string_new(NULL);
+    guint n = spool_lost(files->spool, source, lines);
+    if (n > 0)
+        g_message("files that could not be sent: %u, kept in %s/lost+found; --status lists them", n,
+                  spool_directory(files->spool));
+}
+
 OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree, AheadQueue *queue, Stats *stats,
                           GError **error)
 {
@@ -34,6 +44,7 @@ OpenFiles *open_files_new(const Options *options, FtpClient *client, Tree *tree,
     g_autofree char *source = ftp_config_source(options->ftp);
     if (!options->read_only)
         private_names_open(tree_names(tree), spool_directory(files->spool), source);
+    open_files_tell_lost(files, source);
     g_mutex_init(&files->lock);
     g_cond_init(&files->ahead_ended);
     files->by_path = g_hash_table_new(g_str_hash, g_str_equal);
@@ -724,5 +735,7 @@ void open_files_status(OpenFiles *files, GString *text)
     }
     g_mutex_unlock(&files->lock);
     g_string_append_printf(text, "open_files: %u\nunsent_files: %u\n%s", open, unsent, lines->str);
+    g_autofree char *source = ftp_config_source(files->options->ftp);
+    spool_lost(files->spool, source, text);
     open_files_back_status(files, text);
 }

@@ -96,7 +96,53 @@ int spool_reserve(Spool *spool, gint64 bytes)
     return error;
 }
 
-int spool_keep(Spool *spool, SpoolFile *file, const char *remote, char **ret_path)
+/* ---- What could not be sent ---- */
+
+#define INFO_SUFFIX ".info"
+#define INFO_GROUP  "ftpfs"
+
+static void spool_write_info(const char *kept, const char *source, const char *remote, const char *why)
+{
+    g_autoptr(GKeyFile) info = g_key_file_new();
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    g_autofree char *when = g_date_time_format_iso8601(now);
+    g_autofree char *path = g_strconcat(kept, INFO_SUFFIX, NULL);
+    g_autoptr(GError) error = NULL;
+    gsize length;
+    g_key_file_set_string(info, INFO_GROUP, "source", source);
+    g_key_file_set_string(info, INFO_GROUP, "remote", remote);
+    g_key_file_set_string(info, INFO_GROUP, "time", when);
+    g_key_file_set_string(info, INFO_GROUP, "why", why);
+    g_autofree char *text = g_key_file_to_data(info, &length, NULL);
+    if (!g_file_set_contents_full(path, text, (gssize)length, G_FILE_SET_CONTENTS_CONSISTENT, 0600, &error))
+        g_warning("%s", error->message);
+}
+
+guint spool_lost(const Spool *spool, const char *source, GString *text)
+{
+    g_autofree char *directory = g_build_filename(spool->directory, "lost+found", NULL);
+    g_autoptr(GDir) dir = g_dir_open(directory, 0, NULL);
+    guint n = 0;
+    for (const char *name; dir && (name = g_dir_read_name(dir)) != NULL;) {
+        if (!g_str_has_suffix(name, INFO_SUFFIX))
+            continue;
+        g_autofree char *path = g_build_filename(directory, name, NULL);
+        g_autofree char *kept = g_strndup(path, strlen(path) - strlen(INFO_SUFFIX));
+        g_autoptr(GKeyFile) info = g_key_file_new();
+        if (!g_file_test(kept, G_FILE_TEST_IS_REGULAR) || !g_key_file_load_from_file(info, path, 0, NULL))
+            continue; /* whoever has taken the bytes away need not take the rest */
+        g_autofree char *from = g_key_file_get_string(info, INFO_GROUP, "source", NULL);
+        g_autofree char *remote = g_key_file_get_string(info, INFO_GROUP, "remote", NULL);
+        g_autofree char *why = g_key_file_get_string(info, INFO_GROUP, "why", NULL);
+        if (!remote || g_strcmp0(from, source) != 0)
+            continue;
+        n++;
+        g_string_append_printf(text, "kept: %s in %s (%s)\n", remote, kept, why ? why : "?");
+    }
+    return n;
+}
+
+int spool_keep(Spool *spool, SpoolFile *file, const char *source, const char *remote, const char *why, char **ret_path)
 {
     g_autofree char *directory = g_build_filename(spool->directory, "lost+found", NULL);
     if (g_mkdir_with_parents(directory, 0700) < 0)
@@ -110,8 +156,10 @@ int spool_keep(Spool *spool, SpoolFile *file, const char *remote, char **ret_pat
         g_autofree char *base = g_strdup_printf("%s.%08x", name, g_random_int());
         g_autofree char *path = g_build_filename(directory, base, NULL);
         int error = spool_file_keep(file, path);
-        if (error == 0)
+        if (error == 0) {
+            spool_write_info(path, source, remote, why);
             *ret_path = g_steal_pointer(&path);
+        }
         if (error != -EEXIST)
             return error;
     }

@@ -17,8 +17,13 @@ const char *spool_directory(const Spool *spool);
 /* Counts `bytes` (negative: gives back) against spool_max; -ENOSPC when they don't fit, nothing is counted then. */
 int spool_reserve(Spool *spool, gint64 bytes);
 
-/* Keeps what could not be sent in lost+found, under a name made of `remote` (a path of the mount). 0 and the file's
- * path, owned by the caller, or -errno. */
-int spool_keep(Spool *spool, SpoolFile *file, const char *remote, char **ret_path);
+/* Keeps what could not be sent in lost+found, under a name made of `remote` (a path of the mount), and beside it a file
+ * NAME.info that tells what it is: the source, the remote name, when and why. 0 and the file's path, owned by the
+ * caller, or -errno. */
+int spool_keep(Spool *spool, SpoolFile *file, const char *source, const char *remote, const char *why, char **ret_path);
+
+/* A line "kept: REMOTE in PATH (WHY)" for each file of `source` in lost+found, appended to `text`; their
+ * number. */
+guint spool_lost(const Spool *spool, const char *source, GString *text);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Spool, spool_free)
