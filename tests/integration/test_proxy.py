@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""A mount through an HTTP proxy that knows CONNECT and nothing else (RFC 9110, 9.3.6)."""
+"""A mount through an HTTP proxy that knows CONNECT and nothing else (RFC 9110, 9.3.6), and through real ones."""
 
 import contextlib
+import os
+import shutil
 import socket
+import subprocess
 import threading
 
 import pytest
+
+from lib import wait_for
+from servers.base import free_port
 
 
 class Proxy:
@@ -89,3 +95,52 @@ def test_proxy_that_refuses(mount, any_server):
         nobody.bind(("127.0.0.1", 0))
         with pytest.raises(AssertionError, match="ended with 32"):
             mount(any_server, "", f"proxy=http://127.0.0.1:{nobody.getsockname()[1]}")
+
+
+# Proxies of the distribution.
+
+@pytest.fixture(params=["tinyproxy", "microsocks", "microsocks with a password"])
+def real_proxy(request, tmp_path):
+    """The URL of a running proxy."""
+    program = request.param.split()[0]
+    assert shutil.which(program), f"{program} is not installed (tests/deps test installs it)"
+    port = free_port()
+    if program == "tinyproxy":
+        configuration = tmp_path / "tinyproxy.conf"
+        configuration.write_text(f"Port {port}\nListen 127.0.0.1\nTimeout 600\nMaxClients 100\n")
+        command, url = ["tinyproxy", "-d", "-c", str(configuration)], f"http://127.0.0.1:{port}"
+    elif "password" in request.param:
+        command = ["microsocks", "-i", "127.0.0.1", "-p", str(port), "-u", "joe", "-P", "proxy-secret"]
+        url = f"socks5://joe:proxy-secret@127.0.0.1:{port}"
+    else:
+        command, url = ["microsocks", "-i", "127.0.0.1", "-p", str(port)], f"socks5://127.0.0.1:{port}"
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: answers(port), what=f"{program} to listen")
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_real_proxy(mount, any_server, real_proxy):
+    path = any_server.root / "through a real proxy"
+    path.write_bytes(b"in" * 50_000)
+    any_server.give(path)
+    mounted = mount(any_server, "", f"proxy={real_proxy}", arguments=["-v"])
+    assert (mounted.path / path.name).read_bytes() == b"in" * 50_000
+    (mounted.path / path.name).write_bytes(b"out" * 50_000)
+    assert path.read_bytes() == b"out" * 50_000
+    os.unlink(mounted.path / path.name)
+    mounted.unmount()
+    assert not path.exists()
+    for secret in (any_server.password, "proxy-secret"):
+        assert secret not in mounted.log_text()
