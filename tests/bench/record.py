@@ -40,7 +40,8 @@ class Record:
 
     def add(self, run, cells):
         """Adds a run and returns all cells, in the order in which they came up first."""
-        self.runs.append(run)
+        if cells:
+            self.runs.append(run)
         for place, found in cells.items():
             self.cells[place] = found
         if self.path:
