@@ -40,7 +40,11 @@ def parse_arguments():
                         help="keeps the measurements in FILE; the table has what earlier runs have measured, too")
     parser.add_argument("--results", metavar="FILE", help="writes the page RESULTS.md to FILE")
     parser.add_argument("--no-install", action="store_true", help="neither installs nor builds anything")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    for name in ("record", "results", "keep_log"):  # run has changed the directory
+        value = getattr(arguments, name)
+        setattr(arguments, name, value and os.path.join(os.environ.get("CALLED_FROM", ""), value))
+    return arguments
 
 
 def chosen(text, known, what):
