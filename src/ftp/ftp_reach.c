@@ -162,7 +162,7 @@ static void try_once(FtpReach *reach)
 /* How long until the next try, with the lock held. */
 static gint64 pause_after(const FtpReach *reach, guint failures, gint64 now)
 {
-    gint64 pause = MIN(PAUSE_FIRST << MIN(failures, 20), PAUSE_MOST);
+    gint64 pause = MIN((gint64)PAUSE_FIRST << MIN(failures, 20), PAUSE_MOST);
     if (reach->lasting)
         return MAX(pause, PAUSE_LASTING);
     gboolean asked = reach->waiting > 0 || now - reach->asked_at < ASKED_LATELY;

