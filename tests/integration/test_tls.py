@@ -156,7 +156,8 @@ def test_server_that_wants_a_certificate(mount, client_certificate, tmp_path, ve
             assert (server.root / "new").read_bytes() == b"new" * 10_000
             mounted.unmount()
         done = ftpfs(server.url(), tmp_path, *server.options, f"tls_max={version}", "retry=0", "timeout=5")
-        assert done.returncode == MOUNT_FAILED and "cert=FILE" in done.stderr, done
+        # With TLS 1.3 the refusal comes behind the handshake, and the connection may be gone before it is read.
+        assert done.returncode == MOUNT_FAILED and (version == "1.3" or "cert=FILE" in done.stderr), done
         done = ftpfs(server.url(), tmp_path, *server.options, f"cert={here}/joe.pem", f"key={here}/ca.key")
         assert done.returncode == MOUNT_FAILED and "belong together" in done.stderr, done
 
