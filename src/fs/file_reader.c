@@ -178,7 +178,8 @@ static gboolean file_reader_make_room(FileReader *reader)
     FileStream *oldest = NULL;
     for (guint i = 0; i < reader->streams->len; i++) {
         FileStream *stream = reader->streams->pdata[i];
-        if (file_stream_users(stream) == 0 && (!oldest || file_stream_used_at(stream) < file_stream_used_at(oldest)))
+        if (file_stream_users(stream) == 0 && !file_stream_is_whole(stream) &&
+            (!oldest || file_stream_used_at(stream) < file_stream_used_at(oldest)))
             oldest = stream;
     }
     if (!oldest)

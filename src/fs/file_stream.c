@@ -492,6 +492,11 @@ gint64 file_stream_limit(FileStream *stream)
     return limit;
 }
 
+gboolean file_stream_is_whole(FileStream *stream)
+{
+    return stream->config.whole && (!file_stream_is_over(stream) || file_stream_end(stream) == stream->config.size);
+}
+
 gint64 file_stream_offset(const FileStream *stream)
 {
     return stream->config.offset;

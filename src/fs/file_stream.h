@@ -68,6 +68,9 @@ gint64 file_stream_run(FileStream *stream);
 /* TRUE of one that is ahead while no read has come to it. */
 gboolean file_stream_is_ahead(FileStream *stream);
 
+/* TRUE of one that fetches, or has fetched, the whole file: all that is ever read of it. */
+gboolean file_stream_is_whole(FileStream *stream);
+
 /* TRUE when no more bytes come. */
 gboolean file_stream_is_over(FileStream *stream);
 
