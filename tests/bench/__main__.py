@@ -111,7 +111,7 @@ class Bench:
         return self.arguments.repeat or (1 if self.arguments.smoke or row.name in SLOW else 3)
 
     def site(self, kind, rtt):
-        return ScriptedSite() if kind == "scripted" else self.sites.get(kind, rtt != 0)
+        return ScriptedSite(self.tree.sizes.growth) if kind == "scripted" else self.sites.get(kind, rtt != 0)
 
     def run(self):
         for row in self.rows:
@@ -140,7 +140,7 @@ class Bench:
         mount = None
         try:
             if peer.name != "raw":
-                mount = peer.mount(site, directory)
+                mount = peer.mount(site, directory, row.options)
             run = Run(site, self.tree, mount, directory, self.arguments.limit or row.limit, number)
             site.forget_commands()
             before = mount.processor_time() if mount else None

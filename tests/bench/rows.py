@@ -94,6 +94,7 @@ class Row:
     needs = ()
     rtts = (0, 20)
     kinds = ("vsftpd",)
+    options = ()  # more for every ftpfs
     variants = ()  # of ftpfs, beside the plain one
     loss = {}
     writes = False
