@@ -19,9 +19,9 @@ typedef struct {
     FtpConfig *ftp;
     gboolean json;        /* --json: of --check and --status */
     gboolean check_write; /* --write-test: of --check */
-    char *source;     /* SOURCE as it was given, without its password: the name in the mount table, so that mount(8)
-                         finds its line of fstab again */
-    char *mountpoint; /* absolute after options_parse() */
+    char *source;         /* SOURCE as it was given, without its password: the name in the mount table, so that mount(8)
+                             finds its line of fstab again */
+    char *mountpoint;     /* absolute after options_parse() */
 
     /* who; looked up by credentials_complete() */
     char *credentials_file;
@@ -32,6 +32,7 @@ typedef struct {
     uid_t uid; /* default: of the caller */
     gid_t gid;
     gboolean uid_set, gid_set;
+    gboolean uid_server, gid_server; /* the numbers that the server tells, where it does */
     mode_t umask, fmask, dmask; /* bits taken away; default: from the process's umask only where no mode is known */
     gboolean umask_set, fmask_set, dmask_set;
     gboolean symlinks; /* on */

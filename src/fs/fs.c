@@ -219,6 +219,23 @@ static char *progress_attribute(Fs *fs, const char *path, const char *name)
     return NULL;
 }
 
+/* The URL of one file, to be given to another program: from the server's root, as where a login leads may differ there.
+ * In the bytes of the server, whatever its charset. */
+static char *url_attribute(Fs *fs, const char *path)
+{
+    g_autoptr(RemotePath) remote = NULL;
+
+    if (ftp_client_path(fs->client, path, &remote) < 0)
+        return NULL;
+    g_autofree char *source = ftp_config_source(fs->options->ftp);
+    const char *host = strstr(source, "://") + strlen("://");
+    GString *url = g_string_new_len(source, host + strcspn(host, "/") - source);
+    g_string_append_c(url, '/');
+    g_autofree char *below = remote_path_url(remote);
+    g_string_append(url, below);
+    return g_string_free(url, FALSE);
+}
+
 char *fs_attribute(Fs *fs, const char *path, const char *name)
 {
     FtpClientState state;
@@ -228,7 +245,7 @@ char *fs_attribute(Fs *fs, const char *path, const char *name)
     if (g_str_equal(name, STATUS_ATTRIBUTE_JSON))
         return status_json(fs);
     if (g_str_equal(name, "user.ftpfs.url"))
-        return ftp_config_source(fs->options->ftp);
+        return url_attribute(fs, path);
     ftp_client_state(fs->client, &state);
     if (g_str_equal(name, "user.ftpfs.mode"))
         return g_strdup(state.active ? "active" : "passive");

@@ -147,10 +147,10 @@ static const OptionSpec table[] = {
          .help = "look user and password up in the desktop's keyring"),
 
     /* view */
-    SPECIAL("uid", "ID|NAME", GROUP_VIEW, option_apply_uid, .default_text = "the caller's",
-            .help = "owner of all files"),
-    SPECIAL("gid", "ID|NAME", GROUP_VIEW, option_apply_gid, .default_text = "the caller's",
-            .help = "group of all files"),
+    SPECIAL("uid", "ID|NAME|server", GROUP_VIEW, option_apply_uid, .default_text = "the caller's",
+            .help = "owner of all files (server: the number that the server tells)"),
+    SPECIAL("gid", "ID|NAME|server", GROUP_VIEW, option_apply_gid, .default_text = "the caller's",
+            .help = "group of all files (server: the number that the server tells)"),
     OCTAL("umask", GROUP_VIEW, OPT(umask), .set_offset = offsetof(Options, umask_set),
           .default_text = "the caller's, where the server tells no mode",
           .help = "permission bits taken from files and directories"),
@@ -209,7 +209,7 @@ static const OptionSpec table[] = {
     FLAG("rw", GROUP_WRITE, OPT(read_only), .value = FALSE, .help = "mount writable; this is usual"),
 
     /* curlftpfs */
-    SPECIAL("ftpfs_debug", NULL, GROUP_CURLFTPFS, option_apply_debug, .help = "the protocol log, as -v"),
+    SPECIAL("ftpfs_debug", "[N]", GROUP_CURLFTPFS, option_apply_debug, .help = "the protocol log, as -v"),
     FLAG("transform_symlinks", GROUP_CURLFTPFS, OPT(transform_symlinks), .value = TRUE,
          .help = "absolute targets of symbolic links point into the mount"),
     FLAG("disable_epsv", GROUP_CURLFTPFS, FTP(epsv), .value = FTP_SWITCH_OFF, .help = "epsv=off"),

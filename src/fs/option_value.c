@@ -301,10 +301,13 @@ gboolean option_apply_uid(OptionParse *parse, const OptionSpec *spec, const char
     guint64 number;
     const struct passwd *person = NULL;
 
+    parse->options->uid_server = strcmp(value, "server") == 0;
+    if (parse->options->uid_server)
+        return TRUE;
     if (!parse_number(value, 10, 0, G_MAXUINT32 - 1, &number)) {
         person = getpwnam(value);
         if (person == NULL)
-            return fail(error, spec, value, "it is a user's number or name");
+            return fail(error, spec, value, "it is a user's number or name, or server");
         number = person->pw_uid;
     }
     parse->options->uid = (uid_t)number;
@@ -317,10 +320,13 @@ gboolean option_apply_gid(OptionParse *parse, const OptionSpec *spec, const char
     guint64 number;
     const struct group *group = NULL;
 
+    parse->options->gid_server = strcmp(value, "server") == 0;
+    if (parse->options->gid_server)
+        return TRUE;
     if (!parse_number(value, 10, 0, G_MAXUINT32 - 1, &number)) {
         group = getgrnam(value);
         if (group == NULL)
-            return fail(error, spec, value, "it is a group's number or name");
+            return fail(error, spec, value, "it is a group's number or name, or server");
         number = group->gr_gid;
     }
     parse->options->gid = (gid_t)number;

@@ -14,7 +14,7 @@ static const struct {
 } lists[] = {
     {"unsent", "^(\\d+) bytes of (.*)$", {"bytes", "path", NULL}},
     {"pending", "^(\\d+) % of (\\d+) bytes, (\\d+) B/s, (.*)$", {"percent", "bytes", "bytes_per_second", "path", NULL}},
-    {"kept", "^(.*) in (.*) \\((.*)\\)$", {"path", "file", "why", NULL}},
+    {"kept", "^(.*) in (/.*?/lost\\+found/[^/]*?\\.[0-9a-f]{8}) \\((.*)\\)$", {"path", "file", "why", NULL}},
 };
 
 void json_append_string(GString *out, const char *text)

@@ -194,8 +194,9 @@ void tree_fill_stat(const Tree *tree, const FtpAttr *attr, struct stat *ret)
     }
     /* 1 for directories, too: find(1) then does not reckon with the number of subdirectories. */
     ret->st_nlink = 1;
-    ret->st_uid = options->uid;
-    ret->st_gid = options->gid;
+    gboolean owned = (attr->has & FTP_HAS_OWNER) != 0;
+    ret->st_uid = options->uid_server && owned ? attr->uid : options->uid;
+    ret->st_gid = options->gid_server && owned ? attr->gid : options->gid;
     ret->st_size = size;
     ret->st_blksize = BLOCK_SIZE;
     ret->st_blocks = (size + 511) / 512;

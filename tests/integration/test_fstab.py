@@ -11,6 +11,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -193,6 +194,34 @@ def test_remount_is_refused(machine, kind):
     lines = done.stdout.splitlines()
     assert lines[0] != "0" and lines[1:] == ["1", "content"], done
     assert "unmount it and mount it again" in done.stderr, done
+
+
+# The side bar of file managers: gvfs shows what has x-gvfs-show in the options that GLib tells of a mount. GLib has
+# them from libmount, which keeps what the kernel does not know in /run/mount/utab.
+
+OPTIONS_BY_GLIB = """
+import ctypes, sys
+gio = ctypes.CDLL("libgio-2.0.so.0")
+gio.g_unix_mount_at.restype = ctypes.c_void_p
+gio.g_unix_mount_get_options.argtypes = [ctypes.c_void_p]
+gio.g_unix_mount_get_options.restype = ctypes.c_char_p
+print(gio.g_unix_mount_get_options(gio.g_unix_mount_at(sys.argv[1].encode(), None)).decode())
+"""
+
+
+@pytest.mark.parametrize("kind", ["ftpfs", "fuse.ftpfs"])
+def test_side_bar(machine, kind):
+    """x-gvfs-show and x-gvfs-name of the line are there as long as the mount is, and not after it."""
+    machine.fstab(machine.line("rw,x-gvfs-show,x-gvfs-name=My%20NAS", kind=kind))
+    (machine.directory / "options.py").write_text(OPTIONS_BY_GLIB)
+    done = machine.run(f"""
+        mkdir -p /run/mount && mount -t tmpfs none /run/mount
+        clean mount "$here/nas" && {sys.executable} "$here/options.py" "$here/nas"
+        clean umount "$here/nas" && grep -c "$here/nas" /run/mount/utab
+    """, check=False)
+    options, left = done.stdout.splitlines()
+    assert {"x-gvfs-show", "x-gvfs-name=My%20NAS"} <= set(options.split(",")), done
+    assert left == "0", done
 
 
 # An ordinary user.

@@ -91,7 +91,7 @@ class Server:
     directory: the server's own files (configuration, logs).
 
     Options of all kinds: chroot=True, idle_timeout=SECONDS, max_clients=N, passive_ports=(LOW, HIGH), root=PATH,
-    user=NAME, password=TEXT.
+    user=NAME, password=TEXT, time_zone="as TZ has it".
     With netns=PATH it runs in that network namespace (netlab's Namespace.path) and listens there at address=ADDRESS,
     port=N; seen_as=ADDRESS is where its clients find it, when that is another.
     Not thread-safe; a server must be started by a thread that lives as long as the server shall.
@@ -103,7 +103,7 @@ class Server:
     uses_syslog = False
 
     def __init__(self, tls=False, chroot=True, idle_timeout=3600, max_clients=None, passive_ports=None, root=None,
-                 user=USER, password=PASSWORD,
+                 user=USER, password=PASSWORD, time_zone="UTC",
                  netns=None, address="127.0.0.1", port=0, seen_as=None):
         if tls not in (False, True, "implicit"):
             raise ValueError(f"tls={tls!r}")
@@ -121,6 +121,7 @@ class Server:
         self.port = port
         self.user = user
         self.password = password
+        self.time_zone = time_zone
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             self.uid, self.gid = nobody.pw_uid, nobody.pw_gid
@@ -265,7 +266,7 @@ class Server:
             command = wrapper + ["--"] + command
         if self.netns:
             command = [shutil.which("nsenter"), f"--net={self.netns}", "--"] + command
-        environment = dict(os.environ, LC_ALL="C.UTF-8", TZ="UTC")
+        environment = dict(os.environ, LC_ALL="C.UTF-8", TZ=self.time_zone)
         for name in ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"):
             environment.pop(name, None)
         if (find_program(self.program) or "").startswith(str(unpacked_directory())):

@@ -22,11 +22,12 @@ static void test_values(void)
 static void test_lists(void)
 {
     check("unsent: 12 bytes of /a b\nunsent: 0 bytes of 5\nunsent: strange\npending: 7 % of 10 bytes, 3 B/s, /c, d\n"
-          "kept: x\n",
+          "kept: x\nkept: /in /a (b) in /s in p/lost+found/a (b).0123abcd (no (really) (no))\n",
           "{\n  \"unsent\": [\n    {\"bytes\": 12, \"path\": \"/a b\"},\n    {\"bytes\": 0, \"path\": \"5\"},\n"
           "    \"strange\"],\n"
           "  \"pending\": [\n    {\"percent\": 7, \"bytes\": 10, \"bytes_per_second\": 3, \"path\": \"/c, d\"}],\n"
-          "  \"kept\": [\n    \"x\"]\n}\n");
+          "  \"kept\": [\n    \"x\",\n    {\"path\": \"/in /a (b)\", \"file\": \"/s in p/lost+found/a (b).0123abcd\", "
+          "\"why\": \"no (really) (no)\"}]\n}\n");
 }
 
 int main(int argc, char **argv)
