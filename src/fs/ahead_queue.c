@@ -24,8 +24,9 @@ struct AheadQueue {
     GMutex lock; /* guards all below */
     GCond ended; /* a thread has */
     GQueue works;
-    guint running; /* threads */
-    gint stopped;  /* atomic, so that a bound can look at it */
+    guint running;   /* threads */
+    GQueue finished; /* GThread, to be joined: they do nothing more but end */
+    gint stopped;    /* atomic, so that a bound can look at it */
 };
 
 AheadQueue *ahead_queue_new(FtpClient *client, guint threads)
@@ -36,6 +37,7 @@ AheadQueue *ahead_queue_new(FtpClient *client, guint threads)
     g_mutex_init(&queue->lock);
     g_cond_init(&queue->ended);
     g_queue_init(&queue->works);
+    g_queue_init(&queue->finished);
     return queue;
 }
 
@@ -61,12 +63,22 @@ static void ahead_queue_drop(AheadQueue *queue)
     g_queue_clear_full(&works, work_free);
 }
 
+/* With the lock held. A thread that still frees what libraries keep for it must not be overtaken by the end of the
+ * program. */
+static void ahead_queue_join(AheadQueue *queue)
+{
+    GThread *thread;
+    while ((thread = g_queue_pop_head(&queue->finished)) != NULL)
+        g_thread_join(thread);
+}
+
 void ahead_queue_stop(AheadQueue *queue)
 {
     g_atomic_int_set(&queue->stopped, TRUE);
     g_mutex_lock(&queue->lock);
     while (queue->running > 0)
         g_cond_wait(&queue->ended, &queue->lock);
+    ahead_queue_join(queue);
     g_mutex_unlock(&queue->lock);
     ahead_queue_drop(queue);
 }
@@ -134,6 +146,7 @@ static gpointer ahead_queue_thread(gpointer data)
             g_queue_push_head(&queue->works, work);
     }
     queue->running--;
+    g_queue_push_tail(&queue->finished, g_thread_self());
     g_cond_broadcast(&queue->ended);
     g_mutex_unlock(&queue->lock);
     return NULL;
@@ -143,11 +156,11 @@ static gpointer ahead_queue_thread(gpointer data)
 static void ahead_queue_start(AheadQueue *queue)
 {
     guint wanted = MIN(queue->most, queue->works.length);
+    ahead_queue_join(queue);
     while (queue->running < wanted && !g_atomic_int_get(&queue->stopped)) {
         GThread *thread = g_thread_try_new("ftpfs-ahead", ahead_queue_thread, queue, NULL);
         if (!thread)
             return;
-        g_thread_unref(thread);
         queue->running++;
     }
 }
