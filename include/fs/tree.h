@@ -20,6 +20,9 @@ typedef struct Tree Tree;
 Tree *tree_new(const Options *options, FtpClient *client, Stats *stats);
 void tree_free(Tree *tree);
 
+/* "b" of "/a/b", in that string. */
+const char *tree_name(const char *path);
+
 DirCache *tree_cache(Tree *tree);
 PrivateNames *tree_names(Tree *tree);
 

@@ -70,6 +70,9 @@ int ftp_client_stat(FtpClient *client, const FtpCall *call, const RemotePath *pa
 int ftp_client_stat_line(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret,
                          char **ret_target);
 
+/* Looks at a name by whatever the server has; coarse. 0 and its attributes, -ENOENT, or -errno of the look. */
+int ftp_client_look(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret);
+
 /* Size and time of a file by SIZE and MDTM; what the server does not tell is not in ret->has. -EREMOTEIO when it
  * refuses (no such file, or a directory); -EOPNOTSUPP when it has neither command. */
 int ftp_client_size_and_time(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret);

@@ -18,7 +18,7 @@
 
 extern char **environ;
 
-static gboolean G_GNUC_PRINTF(2, 3) fail(GError **error, const char *format, ...)
+gboolean ask_fail(GError **error, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -58,13 +58,13 @@ int ask_read_line(int fd, const char *where, Secret **ret, GError **error)
         line[--size] = '\0';
     int result = 1;
     if (n < 0) {
-        fail(error, "the password can't be read from %s: %s", where, g_strerror(errno));
+        ask_fail(error, "the password can't be read from %s: %s", where, g_strerror(errno));
         result = -1;
     } else if (n == 1 && c != '\n') {
-        fail(error, "the password from %s is longer than %d bytes", where, LINE_MAX_SIZE);
+        ask_fail(error, "the password from %s is longer than %d bytes", where, LINE_MAX_SIZE);
         result = -1;
     } else if (strlen(line) != size || strchr(line, '\r') != NULL) {
-        fail(error, "the password from %s holds a byte that FTP can't carry", where);
+        ask_fail(error, "the password from %s holds a byte that FTP can't carry", where);
         result = -1;
     } else if (n == 0 && size == 0) {
         result = 0;
@@ -119,12 +119,12 @@ gboolean ask_program(const char *program, const char *question, Secret **ret, GE
     pid_t child;
 
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return fail(error, "the askpass program %s can't be started: %s", program, g_strerror(errno));
+        return ask_fail(error, "the askpass program %s can't be started: %s", program, g_strerror(errno));
     int problem = start(program, question, ends[1], &child);
     close(ends[1]);
     if (problem != 0) {
         close(ends[0]);
-        return fail(error, "the askpass program %s can't be started: %s", program, g_strerror(problem));
+        return ask_fail(error, "the askpass program %s can't be started: %s", program, g_strerror(problem));
     }
     int result = ask_read_line(ends[0], "the askpass program", &answer, error);
     close(ends[0]);
@@ -133,7 +133,7 @@ gboolean ask_program(const char *program, const char *question, Secret **ret, GE
     if (result < 0)
         return FALSE;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || answer == NULL)
-        return fail(error, "the askpass program %s gave no password", program);
+        return ask_fail(error, "the askpass program %s gave no password", program);
     *ret = g_steal_pointer(&answer);
     return TRUE;
 }
@@ -158,7 +158,7 @@ gboolean ask_terminal(int tty, const char *question, Secret **ret, GError **erro
     struct termios before, silent;
 
     if (tcgetattr(tty, &before) != 0)
-        return fail(error, "the terminal can't be used: %s", g_strerror(errno));
+        return ask_fail(error, "the terminal can't be used: %s", g_strerror(errno));
     silent = before;
     silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
     silent.c_lflag |= ICANON | ISIG;
@@ -169,6 +169,6 @@ gboolean ask_terminal(int tty, const char *question, Secret **ret, GError **erro
     if (write(tty, "\n", 1) < 0)
         result = result == 1 ? 1 : result; /* a lost line end is no failure */
     if (result == 0)
-        fail(error, "no password was typed");
+        ask_fail(error, "no password was typed");
     return result == 1;
 }

@@ -10,6 +10,9 @@ typedef char Secret;
 void secret_free(Secret *secret);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Secret, secret_free)
 
+/* Sets the error; FALSE. */
+gboolean G_GNUC_PRINTF(2, 3) ask_fail(GError **error, const char *format, ...);
+
 /* read(2) that is not stopped by a signal. */
 ssize_t ask_read_some(int fd, char *bytes, gsize size);
 

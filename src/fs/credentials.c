@@ -12,16 +12,6 @@
 
 #define FILE_MAX_SIZE 65536
 
-static gboolean G_GNUC_PRINTF(2, 3) fail(GError **error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    g_autofree char *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, text);
-    return FALSE;
-}
-
 /* ---- credentials=FILE ---- */
 
 /* systemd hands a service its credentials in a directory that only the service sees. The files are root's and, by an
@@ -41,18 +31,18 @@ static gboolean read_file(const char *path, Secret **ret, GError **error)
     struct stat st;
 
     if (fd < 0)
-        return fail(error, "the credentials file %s can't be opened: %s", path, g_strerror(errno));
+        return ask_fail(error, "the credentials file %s can't be opened: %s", path, g_strerror(errno));
     gboolean fine = FALSE;
     if (fstat(fd, &st) != 0)
-        fail(error, "the credentials file %s can't be read: %s", path, g_strerror(errno));
+        ask_fail(error, "the credentials file %s can't be read: %s", path, g_strerror(errno));
     else if (!S_ISREG(st.st_mode))
-        fail(error, "the credentials file %s is not a regular file", path);
+        ask_fail(error, "the credentials file %s is not a regular file", path);
     else if (st.st_uid != 0 && st.st_uid != geteuid())
-        fail(error, "the credentials file %s belongs to another user; it must be yours or root's", path);
+        ask_fail(error, "the credentials file %s belongs to another user; it must be yours or root's", path);
     else if ((st.st_mode & forbidden_bits(path)) != 0)
-        fail(error, "the credentials file %s is open to other users; run: chmod 600 %s", path, path);
+        ask_fail(error, "the credentials file %s is open to other users; run: chmod 600 %s", path, path);
     else if (st.st_size > FILE_MAX_SIZE)
-        fail(error, "the credentials file %s is too large to be one", path);
+        ask_fail(error, "the credentials file %s is too large to be one", path);
     else
         fine = TRUE;
     if (fine) {
@@ -61,13 +51,13 @@ static gboolean read_file(const char *path, Secret **ret, GError **error)
         ssize_t n;
         while (size < FILE_MAX_SIZE && (n = ask_read_some(fd, text + size, FILE_MAX_SIZE - size)) != 0) {
             if (n < 0) {
-                fine = fail(error, "the credentials file %s can't be read: %s", path, g_strerror(errno));
+                fine = ask_fail(error, "the credentials file %s can't be read: %s", path, g_strerror(errno));
                 break;
             }
             size += (gsize)n;
         }
         if (fine && strlen(text) != size)
-            fine = fail(error, "the credentials file %s has a NUL byte in it", path);
+            fine = ask_fail(error, "the credentials file %s has a NUL byte in it", path);
         if (fine)
             *ret = text;
         else {
@@ -119,7 +109,7 @@ static gboolean parse_file(Options *options, char *text, char **ret_user, char *
             end[-1] = '\0';
         *end = '\0';
         if (strchr(line, '\r') != NULL)
-            return fail(error, "the credentials file %s has a carriage return within line %u", path, number);
+            return ask_fail(error, "the credentials file %s has a carriage return within line %u", path, number);
         const char *first = line + strspn(line, " \t");
         const char *value;
         if (*first == '\0' || *first == '#')
@@ -132,10 +122,10 @@ static gboolean parse_file(Options *options, char *text, char **ret_user, char *
             g_ptr_array_add(options->warnings,
                             g_strdup_printf("%s, line %u: FTP has no domain; the line is ignored", path, number));
         else
-            return fail(error,
-                        "the credentials file %s: line %u is not understood; lines are username=NAME and "
-                        "password=PASSWORD",
-                        path, number);
+            return ask_fail(error,
+                            "the credentials file %s: line %u is not understood; lines are username=NAME and "
+                            "password=PASSWORD",
+                            path, number);
     }
     return TRUE;
 }
@@ -157,12 +147,13 @@ static gboolean from_file(Options *options, GError **error)
     if (user != NULL && *user == '\0')
         g_clear_pointer(&user, g_free);
     if (ftp->user != NULL && user != NULL && strcmp(ftp->user, user) != 0)
-        return fail(error, "the credentials file %s is for the user '%s', but SOURCE or user= says '%s'",
-                    options->credentials_file, user, ftp->user);
+        return ask_fail(error, "the credentials file %s is for the user '%s', but SOURCE or user= says '%s'",
+                        options->credentials_file, user, ftp->user);
     if (ftp->user == NULL)
         ftp->user = g_steal_pointer(&user);
     if (ftp->user == NULL && password != NULL)
-        return fail(error, "the credentials file %s has a password but no username= line", options->credentials_file);
+        return ask_fail(error, "the credentials file %s has a password but no username= line",
+                        options->credentials_file);
     if (ftp->password == NULL)
         ftp->password = g_steal_pointer(&password);
     return TRUE;
@@ -173,10 +164,10 @@ static gboolean from_file(Options *options, GError **error)
 static gboolean from_stdin(Options *options, GError **error)
 {
     if (options->ftp->user == NULL)
-        return fail(error, "option 'password_stdin': whose password is it? Add user=NAME");
+        return ask_fail(error, "option 'password_stdin': whose password is it? Add user=NAME");
     int result = ask_read_line(STDIN_FILENO, "standard input", &options->ftp->password, error);
     if (result == 0)
-        fail(error, "option 'password_stdin': standard input ended before a line came");
+        ask_fail(error, "option 'password_stdin': standard input ended before a line came");
     return result == 1;
 }
 
@@ -207,10 +198,11 @@ static gboolean from_person(Options *options, GError **error)
     else if (tty >= 0)
         fine = ask_terminal(tty, question, &ftp->password, error);
     else
-        fine = fail(error,
-                    "no password for the user '%s' at %s, and no terminal to ask on; use credentials=FILE, netrc or "
-                    "password_stdin",
-                    ftp->user, ftp->host);
+        fine =
+            ask_fail(error,
+                     "no password for the user '%s' at %s, and no terminal to ask on; use credentials=FILE, netrc or "
+                     "password_stdin",
+                     ftp->user, ftp->host);
     if (tty >= 0)
         close(tty);
     return fine;

@@ -189,9 +189,15 @@ static gboolean file_reader_make_room(FileReader *reader)
     return TRUE;
 }
 
-/* Starts the stream's thread. With the lock held. */
-static int file_reader_start(FileReader *reader, const FileStreamConfig *config, gboolean shared, FileStream **ret)
+/* Starts the stream's thread; fills in what is the same for all streams. With the lock held. */
+static int file_reader_start(FileReader *reader, FileStreamConfig *config, gboolean shared, FileStream **ret)
 {
+    config->client = reader->client;
+    config->size = reader->size;
+    config->read_ahead = reader->config.read_ahead;
+    config->retry = reader->config.retry;
+    config->ended = file_reader_on_ended;
+    config->data = reader;
     g_atomic_int_inc(&reader->refs);
     reader->running++;
     int error = file_stream_open(config, reader->path, ret);
@@ -213,17 +219,11 @@ static gboolean file_reader_start_ahead(FileReader *reader, gint64 offset, gint6
         g_get_monotonic_time() < reader->refused_until)
         return FALSE;
     FileStreamConfig config = {
-        .client = reader->client,
-        .size = reader->size,
-        .read_ahead = reader->config.read_ahead,
-        .retry = reader->config.retry,
         .offset = offset,
         .run_start = run_start,
         .ahead = TRUE,
         .window = window,
         .whole = whole,
-        .ended = file_reader_on_ended,
-        .data = reader,
     };
     g_autoptr(FileStream) stream = NULL;
     return file_reader_start(reader, &config, TRUE, &stream) == 0;
@@ -268,16 +268,10 @@ static void file_reader_retire(FileReader *reader, gint64 offset)
 static int file_reader_open_stream(FileReader *reader, gint64 offset, gsize size, gboolean shared, FileStream **ret)
 {
     FileStreamConfig config = {
-        .client = reader->client,
-        .size = reader->size,
-        .read_ahead = reader->config.read_ahead,
-        .retry = reader->config.retry,
         .offset = offset,
         .run_start = offset,
         .first = size,
         .random = offset != 0,
-        .ended = file_reader_on_ended,
-        .data = reader,
     };
     for (guint i = 0; i < reader->streams->len && config.random; i++)
         config.random = !file_stream_continues(reader->streams->pdata[i], offset, &config.run_start);

@@ -259,22 +259,31 @@ static void upload_finish(Upload *upload, const Bound *bound)
         gboolean has_mtime = file->has_mtime, has_mode = file->has_mode, mode_asked = file->mode_asked;
         gint64 mtime = file->mtime;
         mode_t mode = file->mode;
-        file->has_mtime = file->has_mode = FALSE;
         g_mutex_unlock(&file->lock);
         if (!has_mtime && !has_mode)
             return;
 
         FtpAttr attr;
+        gboolean chmods = has_mode;
         if (has_mode && !mode_asked && dir_cache_lookup(tree_cache(tree), upload->path, -1, &attr, NULL, NULL) == 0 &&
             (attr.has & FTP_HAS_MODE) && attr.mode == mode)
-            has_mode = FALSE;
+            chmods = FALSE;
         /* chmod first: with some servers it changes the time */
-        int error = has_mode ? tree_chmod(tree, bound, upload->path, mode) : 0;
+        int error = chmods ? tree_chmod(tree, bound, upload->path, mode) : 0;
         if (error < 0 && mode_asked)
             g_warning("the mode of %s could not be set: %s", upload->path, g_strerror(-error));
         error = has_mtime ? tree_set_mtime(tree, bound, upload->path, mtime) : 0;
         if (error < 0)
             g_warning("the time of %s could not be set: %s", upload->path, g_strerror(-error));
+
+        /* Until here the mount and the journal tell of them. */
+        g_mutex_lock(&file->lock);
+        gboolean same = file->changes == upload->changes;
+        if (same && has_mtime && file->mtime == mtime)
+            file->has_mtime = FALSE;
+        if (same && has_mode && file->mode == mode && file->mode_asked == mode_asked)
+            file->has_mode = FALSE;
+        g_mutex_unlock(&file->lock);
     }
 }
 

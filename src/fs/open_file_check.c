@@ -33,28 +33,6 @@ static gboolean is_no(int error)
     return error == -ENOENT || error == -EREMOTEIO;
 }
 
-typedef struct {
-    const char *name;
-    gboolean found;
-    FtpAttr attr;
-} Search;
-
-static int search_entry(const ListEntry *entry, gpointer data)
-{
-    Search *search = data;
-    if (g_str_equal(entry->name, search->name)) {
-        search->found = TRUE;
-        search->attr = entry->attr;
-    }
-    return 0;
-}
-
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == path ? g_strdup("/") : g_strndup(path, (gsize)(slash - path));
-}
-
 /* The name at the server as it is now: 0, -ENOENT, or another -errno. */
 static int ask(OpenFiles *files, const Bound *bound, const char *path, FtpAttr *ret)
 {
@@ -74,16 +52,13 @@ static int ask(OpenFiles *files, const Bound *bound, const char *path, FtpAttr *
         return -ENOENT;
     if (error < 0 && error != -EOPNOTSUPP)
         return error;
-    g_autofree char *parent = parent_of(path);
-    g_autoptr(RemotePath) dir = NULL;
-    Search search = {.name = strrchr(path, '/') + 1};
-    error = ftp_client_path(files->client, parent, &dir);
-    if (error == 0)
-        error = ftp_client_list(files->client, &call, dir, search_entry, NULL, &search);
-    if (error < 0)
-        return is_no(error) ? -ENOENT : error;
-    *ret = search.attr;
-    return search.found ? 0 : -ENOENT;
+    error = ftp_client_look(files->client, &call, remote, ret);
+    return is_no(error) ? -ENOENT : error;
+}
+
+static int ignore_entry(const ListEntry *entry, gpointer data)
+{
+    return 0;
 }
 
 /* 0 when the directory is there, -ENOENT, or another -errno. */
@@ -92,12 +67,11 @@ static int ask_directory(OpenFiles *files, const Bound *bound, const char *path)
     g_autoptr(RemotePath) remote = NULL;
     FtpCall call = {.bound = bound, .priority = FTP_PRIORITY_TRANSFER};
     FtpAttr attr;
-    Search search = {.name = ""};
     int error = ftp_client_path(files->client, path, &remote);
     if (error == 0)
         error = ftp_client_stat(files->client, &call, remote, &attr, NULL);
     if (error == -EOPNOTSUPP || error == -EREMOTEIO)
-        error = ftp_client_list(files->client, &call, remote, search_entry, NULL, &search);
+        error = ftp_client_list(files->client, &call, remote, ignore_entry, NULL, NULL);
     return is_no(error) ? -ENOENT : error;
 }
 
@@ -204,7 +178,7 @@ static int resolve_maybe(OpenFile *file, const Bound *bound, const char *path, c
             moved = error == 0 && is_base(base, &attr);
         }
     } else {
-        g_autofree char *parent = parent_of(path), *other = parent_of(maybe);
+        g_autofree char *parent = g_path_get_dirname(path), *other = g_path_get_dirname(maybe);
         error = ask_directory(files, bound, parent);
         if (error == -ENOENT) {
             error = ask_directory(files, bound, other);

@@ -17,6 +17,9 @@
 #include "spool.h"
 #include "upload_queue.h"
 
+/* O_EXCL, RENAME_NOREPLACE: programs make lock files by it, so the server is asked. The age of an answer, in µs. */
+#define EXCLUSIVE_AGE 0
+
 /* A FileReader with a reference count: a read that is under way holds it while the file gets another one. */
 typedef struct BaseReader BaseReader;
 
@@ -56,21 +59,22 @@ struct OpenFile {
     GCond changed; /* the claim was given back; something happened that an upload waits for */
     /* lock guards all below; `path` is written with both locks held */
     char *path;
-    FtpAttr attr;       /* what the server told last */
-    gint64 attr_at;     /* seconds since 1970: when it did, or later (but not after an upload) */
-    guint64 bases;      /* counts up with every other file that the server has in its place */
-    BaseReader *reader; /* of the file on the server; NULL until it is needed */
-    SpoolFile *spool;   /* NULL until something is written */
-    gint64 reserved;    /* bytes counted in the Spool */
-    UploadAhead *ahead; /* the upload while it is being written, or NULL */
-    gint64 released;    /* bytes at its front that the spool has forgotten: they are at base_path */
-    char *base_path;    /* a private name of ours, which holds the base; or NULL: the file itself does */
-    gboolean claimed;   /* somebody uploads, renames or removes it */
-    gboolean on_server; /* the server has a file of this name */
-    gboolean dirty;     /* the server has not seen all changes */
-    gboolean gone;      /* removed or replaced: it has no name any more and is not sent */
-    guint64 changes;    /* counts up with every write and truncate */
-    gint64 written_at;  /* seconds since 1970 */
+    FtpAttr attr;        /* what the server told last */
+    gint64 attr_at;      /* seconds since 1970: when it did, or later (but not after an upload) */
+    guint64 bases;       /* counts up with every other file that the server has in its place */
+    BaseReader *reader;  /* of the file on the server; NULL until it is needed */
+    SpoolFile *spool;    /* NULL until something is written */
+    gint64 reserved;     /* bytes counted in the Spool */
+    UploadAhead *ahead;  /* the upload while it is being written, or NULL */
+    guint ahead_threads; /* of it, and of such ones that were dropped */
+    gint64 released;     /* bytes at its front that the spool has forgotten: they are at base_path */
+    char *base_path;     /* a private name of ours, which holds the base; or NULL: the file itself does */
+    gboolean claimed;    /* somebody uploads, renames or removes it */
+    gboolean on_server;  /* the server has a file of this name */
+    gboolean dirty;      /* the server has not seen all changes */
+    gboolean gone;       /* removed or replaced: it has no name any more and is not sent */
+    guint64 changes;     /* counts up with every write and truncate */
+    gint64 written_at;   /* seconds since 1970 */
 
     /* to be done after the upload */
     gboolean has_mtime;
@@ -86,6 +90,9 @@ struct OpenFile {
 OpenFile *open_file_new(OpenFiles *files, const char *path, const FtpAttr *attr, gboolean on_server);
 OpenFile *open_file_ref(OpenFile *file); /* with OpenFiles.lock held */
 void open_file_unref(OpenFile *file);    /* with no lock held: may wait for the end of streams */
+
+/* A reference, or NULL when nobody has it open. With no lock held. */
+OpenFile *open_files_get(OpenFiles *files, const char *path);
 
 /* 0, or what the bound says. Each claim is given back by open_file_unclaim(). */
 int open_file_claim(OpenFile *file, const Bound *bound);
@@ -123,3 +130,5 @@ void open_files_back_status(OpenFiles *files, GString *text);
 
 /* libfuse's name for a file that was removed while it is open: it is going to be removed, so it is never sent. */
 gboolean open_file_is_hidden(const char *path);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(OpenFile, open_file_unref)

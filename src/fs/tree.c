@@ -66,13 +66,6 @@ FtpCall tree_call(const Bound *bound)
     return (FtpCall){.bound = bound, .priority = FTP_PRIORITY_PERSON};
 }
 
-char *tree_parent(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return !slash || slash == path ? g_strdup("/") : g_strndup(path, (gsize)(slash - path));
-}
-
 const char *tree_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

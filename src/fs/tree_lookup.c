@@ -22,7 +22,7 @@
 static int look_by_list(Tree *tree, const Bound *bound, const char *path, gint64 max_age, FtpAttr *ret,
                         char **ret_target)
 {
-    g_autofree char *parent = tree_parent(path);
+    g_autofree char *parent = g_path_get_dirname(path);
     g_autoptr(DirListing) listing = NULL;
     ListEntry entry;
     int r = dir_cache_list_since(tree->cache, bound, parent, max_age, &listing);
@@ -37,20 +37,21 @@ static int look_by_list(Tree *tree, const Bound *bound, const char *path, gint64
     return 0;
 }
 
-static int look_by_mlst(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret, char **ret_target)
+typedef int (*AskFunc)(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret, char **ret_target);
+
+/* Asks for one name alone, and notes the answer. */
+static int look_alone(Tree *tree, const Bound *bound, const char *path, AskFunc ask, FtpAttr *ret, char **ret_target)
 {
     g_autoptr(RemotePath) remote = NULL;
     g_autofree char *target = NULL;
     FtpCall call = tree_call(bound);
     FtpAttr attr;
 
-    if (!ftp_features_may_try(ftp_client_features(tree->client), FTP_FEATURE_MLST))
-        return -EOPNOTSUPP;
     int r = ftp_client_path(tree->client, path, &remote);
     if (r < 0)
         return r;
     guint64 stamp = dir_cache_stamp(tree->cache);
-    r = ftp_client_stat(tree->client, &call, remote, &attr, &target);
+    r = ask(tree->client, &call, remote, &attr, &target);
     if (r == -ENOENT)
         dir_cache_note_absent(tree->cache, path, stamp);
     if (r < 0)
@@ -62,30 +63,21 @@ static int look_by_mlst(Tree *tree, const Bound *bound, const char *path, FtpAtt
     return 0;
 }
 
+static int look_by_mlst(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret, char **ret_target)
+{
+    if (!ftp_features_may_try(ftp_client_features(tree->client), FTP_FEATURE_MLST))
+        return -EOPNOTSUPP;
+    return look_alone(tree, bound, path, ftp_client_stat, ret, ret_target);
+}
+
 /* Without MLST: one line of LIST. Of a directory that is not how one asks. */
 static int look_by_stat(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret, char **ret_target)
 {
-    g_autoptr(RemotePath) remote = NULL;
-    g_autofree char *target = NULL;
-    FtpCall call = tree_call(bound);
     FtpAttr attr;
 
     if (dir_cache_attr(tree->cache, path, &attr) && attr.type == FTP_TYPE_DIR)
         return -EOPNOTSUPP;
-    int r = ftp_client_path(tree->client, path, &remote);
-    if (r < 0)
-        return r;
-    guint64 stamp = dir_cache_stamp(tree->cache);
-    r = ftp_client_stat_line(tree->client, &call, remote, &attr, &target);
-    if (r == -ENOENT)
-        dir_cache_note_absent(tree->cache, path, stamp);
-    if (r < 0)
-        return r;
-    dir_cache_note(tree->cache, path, &attr, target, stamp);
-    *ret = attr;
-    if (ret_target)
-        *ret_target = g_steal_pointer(&target);
-    return 0;
+    return look_alone(tree, bound, path, ftp_client_stat_line, ret, ret_target);
 }
 
 int tree_look(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret, char **ret_target)
@@ -102,7 +94,7 @@ int tree_look(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret, ch
 /* TRUE when a name in this directory was asked for alone already, within the time to live. */
 static gboolean missed_before(Tree *tree, const char *path)
 {
-    g_autofree char *parent = tree_parent(path);
+    g_autofree char *parent = g_path_get_dirname(path);
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&tree->lock);
     gint64 now = g_get_monotonic_time();
     gint64 *when = g_hash_table_lookup(tree->misses, parent);
@@ -122,7 +114,7 @@ static gboolean missed_before(Tree *tree, const char *path)
 /* What the cache knows of the directory that would hold the name: -ENOENT, -ENOTDIR, or 0. */
 static int check_parent(Tree *tree, const char *path)
 {
-    g_autofree char *parent = tree_parent(path);
+    g_autofree char *parent = g_path_get_dirname(path);
     FtpAttr attr;
     int r = dir_cache_lookup(tree->cache, parent, -1, &attr, NULL, NULL);
 
@@ -333,7 +325,7 @@ static int shown_entry(const ListEntry *entry, gpointer data)
  * that shows others, and not this, has lost it. */
 static gboolean is_lost(Tree *tree, const Bound *bound, const char *path)
 {
-    g_autofree char *parent = tree_parent(path);
+    g_autofree char *parent = g_path_get_dirname(path);
     g_autoptr(RemotePath) remote = NULL;
     FtpCall call = tree_call(bound);
     Shown shown = {.name = tree_name(path)};
@@ -382,7 +374,7 @@ int tree_uploaded(Tree *tree, const Bound *bound, const char *path, gint64 size)
 
 int tree_explain(Tree *tree, const Bound *bound, const char *path, gboolean creates, int error)
 {
-    g_autofree char *parent = tree_parent(path);
+    g_autofree char *parent = g_path_get_dirname(path);
     FtpAttr attr;
 
     if (error != -EREMOTEIO)

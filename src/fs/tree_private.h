@@ -24,10 +24,6 @@ int tree_load(const char *path, const Bound *bound, DirBuilder *builder, gpointe
 /* A call of a person's operation. */
 FtpCall tree_call(const Bound *bound);
 
-/* "/a" of "/a/b"; "/" of "/a" and of "/". Owned by the caller. */
-char *tree_parent(const char *path);
-const char *tree_name(const char *path);
-
 /* Asks the server, whatever the cache holds. */
 int tree_look(Tree *tree, const Bound *bound, const char *path, FtpAttr *ret, char **ret_target);
 

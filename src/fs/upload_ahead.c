@@ -26,12 +26,13 @@
 #include <errno.h>
 #include <string.h>
 
-#define START       ((gint64)1 << 20)    /* bytes that are there when a piece begins */
-#define TRIES       3                    /* times that it begins */
-#define STALL       (3 * G_USEC_PER_SEC) /* without a byte to send, after which a piece ends */
-#define SLICE       (1 * G_USEC_PER_SEC) /* of sending, after which a piece ends when the session is wanted */
-#define SLICE_BYTES ((gint64)1 << 20)    /* that were sent by then, at least */
-#define THREADS     8                    /* at a time */
+#define START           ((gint64)1 << 20)    /* bytes that are there when a piece begins */
+#define TRIES           3                    /* times that it begins */
+#define STALL           (3 * G_USEC_PER_SEC) /* without a byte to send, after which a piece ends */
+#define SLICE           (1 * G_USEC_PER_SEC) /* of sending, after which a piece ends when the session is wanted */
+#define SLICE_BYTES     ((gint64)1 << 20)    /* that were sent by then, at least */
+#define DROPPED_SECONDS 5.0
+#define THREADS         8 /* at a time */
 
 struct UploadAhead {
     OpenFile *file;   /* referenced by the thread, while there is one */
@@ -199,6 +200,10 @@ static gpointer ahead_thread(gpointer data)
 
     if (ahead_run(ahead, &bound))
         ahead_delete(files, ahead);
+    g_mutex_lock(&file->lock);
+    file->ahead_threads--;
+    g_cond_broadcast(&file->changed);
+    g_mutex_unlock(&file->lock);
     open_file_unref(file);
     g_mutex_lock(&files->lock);
     files->ahead_threads--;
@@ -269,8 +274,12 @@ void upload_ahead_go(OpenFile *file, UploadAhead *ahead)
         open_file_ref(file);
     }
     g_mutex_unlock(&files->lock);
-    if (room)
+    if (room) {
+        g_mutex_lock(&file->lock);
+        file->ahead_threads++;
+        g_mutex_unlock(&file->lock);
         thread = g_thread_try_new("ftpfs-upload", ahead_thread, ahead, NULL);
+    }
     if (thread) {
         g_thread_unref(thread);
         return;
@@ -281,6 +290,8 @@ void upload_ahead_go(OpenFile *file, UploadAhead *ahead)
         g_mutex_unlock(&files->lock);
     }
     g_mutex_lock(&file->lock);
+    if (room)
+        file->ahead_threads--;
     ahead->running = FALSE;
     gboolean dropped = ahead_is_dropped(ahead);
     g_cond_broadcast(&file->changed);
@@ -311,7 +322,12 @@ void upload_ahead_drop(OpenFile *file)
 void upload_ahead_forget(OpenFile *file)
 {
     upload_ahead_drop(file);
+    /* An APPE that the server begins after the DELE would make the name anew. A dropped one ends at once. */
+    Bound bound = bound_seconds(DROPPED_SECONDS);
+    int error = 0;
     g_mutex_lock(&file->lock);
+    while (error == 0 && file->ahead_threads > 0)
+        error = bound_wait(&bound, &file->changed, &file->lock);
     g_autofree char *base_path = g_steal_pointer(&file->base_path);
     file->released = 0;
     g_mutex_unlock(&file->lock);

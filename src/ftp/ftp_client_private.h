@@ -40,9 +40,6 @@ int ftp_client_run(FtpClient *client, const FtpCall *call, FtpWork *work);
  * that other one may be there. */
 gboolean ftp_client_may_make(const FtpClient *client, const RemotePath *path);
 
-/* Looks at a name by whatever the server has; coarse. 0 and its attributes, -ENOENT, or -errno of the look. */
-int ftp_client_look(FtpClient *client, const FtpCall *call, const RemotePath *path, FtpAttr *ret);
-
 /* TRUE where STAT may be sent with this path, and its reply be believed. */
 gboolean ftp_client_may_list_by_stat(const FtpClient *client, const RemotePath *path);
 
